@@ -1,0 +1,1 @@
+"""Triax: deep reinforcement learning and imitation learning in JAX and Flax."""

@@ -1,0 +1,1 @@
+"""Learners: one folder an algorithm, with the same file names in each."""

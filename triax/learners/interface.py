@@ -1,0 +1,204 @@
+"""The one pattern of all learners: pure functions over explicit state, and a plan of the data that they need.
+
+A learner never knows where its data comes from. Its :class:`DataPlan` tells the training loop what to feed it, and the
+loop knows plans, not algorithms.
+"""
+
+import abc
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
+
+from triax.random import KeyArray
+from triax.spaces import SpaceSpec
+from triax.trees import Tree
+from triax.types import Policy, UpdateOutput
+
+StateT = TypeVar("StateT")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TransitionUnit:
+    """Batches of n-step transitions (:class:`triax.types.Transitions`).
+
+    :ivar discount: γ in [0, 1].
+    :ivar steps: n, at least 1.
+    """
+
+    discount: float
+    steps: int = 1
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SequenceUnit:
+    """Batches of pieces of episodes (:class:`triax.types.Sequences`).
+
+    :ivar length: rows a piece, burn-in included.
+    :ivar burn_in: rows at the start that only warm up the carry.
+    :ivar whole_episodes: pieces begin at an episode's start only.
+    """
+
+    length: int
+    burn_in: int = 0
+    whole_episodes: bool = False
+
+
+Unit: TypeAlias = TransitionUnit | SequenceUnit
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StreamPlan:
+    """Every step once, in order, as it is made.
+
+    ``update`` gets :class:`triax.types.Transitions`, one row an environment; rows in which no action was taken weigh 0.
+
+    :ivar discount: γ in [0, 1].
+    """
+
+    discount: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OnPolicyPlan:
+    """Chunks of fresh experience, used for some epochs and thrown away.
+
+    ``ingest`` turns a chunk into *prepared* rows (a tree with one leading axis); each epoch is one pass over all of
+    them in a new random order, in minibatches.
+
+    :ivar steps: steps an environment and chunk.
+    :ivar epochs: passes over the prepared rows.
+    :ivar minibatch_size: rows an update.
+    """
+
+    steps: int
+    epochs: int = 1
+    minibatch_size: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ReplayPlan:
+    """Batches drawn from all experience kept so far.
+
+    :ivar batch_size: rows a batch.
+    :ivar unit: what a row is.
+    :ivar updates_per_step: updates per environment step, above or below one.
+    :ivar warmup_steps: environment steps of random actions before the first update.
+    """
+
+    batch_size: int
+    unit: Unit
+    updates_per_step: float = 1.0
+    warmup_steps: int = 1000
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DatasetPlan:
+    """Batches drawn from a recorded dataset; no environment is stepped.
+
+    :ivar batch_size: rows a batch.
+    :ivar unit: what a row is.
+    :ivar held_out_fraction: share of the episodes kept for the held-out loss, in [0, 1).
+    :ivar patience: end after so many held-out evaluations without improvement, and keep the best state; None: never.
+    """
+
+    batch_size: int
+    unit: Unit
+    held_out_fraction: float = 0.0
+    patience: int | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MixturePlan:
+    """Each batch holds rows of a replay and rows of a dataset, in exact shares.
+
+    :ivar replay: the replay's part; its batch size is the number of its rows in each batch.
+    :ivar dataset: the dataset's part, likewise. Its rows come after the replay's.
+    """
+
+    replay: ReplayPlan
+    dataset: DatasetPlan
+
+
+DataPlan: TypeAlias = StreamPlan | OnPolicyPlan | ReplayPlan | DatasetPlan | MixturePlan
+
+
+class Learner(abc.ABC, Generic[StateT]):
+    """An algorithm. Holds static configuration only; everything that changes is in the state.
+
+    :cvar ingests: whether ``ingest`` does anything; loops skip the call where it does not.
+    """
+
+    ingests: ClassVar[bool] = True
+
+    @property
+    @abc.abstractmethod
+    def data_plan(self) -> DataPlan:
+        """What the training loop must feed this learner."""
+
+    @property
+    @abc.abstractmethod
+    def policy(self) -> Policy:
+        """How it acts."""
+
+    @property
+    def extras_spec(self) -> Mapping[str, SpaceSpec]:
+        """What rollout stores beside each action: a spec for each name in ``PolicyOutput.extras``."""
+        return {}
+
+    @abc.abstractmethod
+    def initial_state(self, *, key: KeyArray) -> StateT:
+        """Make the state in which learning begins. Can be mapped over keys with ``vmap``.
+
+        :param key: randomness for the networks' initialisation.
+        :return: the state, a pytree.
+        """
+
+    def ingest(self, *, state: StateT, chunk: Tree) -> tuple[StateT, Tree]:
+        """Take in a piece of experience, once: statistics, advantages.
+
+        :param state: the state.
+        :param chunk: a :class:`triax.types.Trajectory`.
+        :return: the new state, and the experience as prepared for updates.
+        """
+        return state, chunk
+
+    @abc.abstractmethod
+    def update(self, *, state: StateT, batch: Any, key: KeyArray) -> tuple[StateT, UpdateOutput]:
+        """Make one gradient step. Pure: ``jit``, ``scan`` and ``vmap`` apply.
+
+        :param state: the state.
+        :param batch: what the data plan names.
+        :param key: randomness for this update.
+        :return: the new state, and metrics and feedback.
+        """
+
+    @abc.abstractmethod
+    def policy_parameters(self, *, state: StateT) -> Tree:
+        """Extract all that acting needs: parameters and observation statistics.
+
+        :param state: the state.
+        :return: a pytree, for :meth:`triax.types.Policy.act`.
+        """
+
+    def held_out_loss(self, *, state: StateT, batch: Any) -> Tree:
+        """Compute the loss on data that is not learned from; learners with a :class:`DatasetPlan` offer it.
+
+        :param state: the state.
+        :param batch: a batch of held-out rows.
+        :return: the loss, a scalar.
+        """
+        raise TypeError(f"{type(self).__name__} has no held-out loss; set held_out_fraction to 0.")
+
+
+@runtime_checkable
+class LearnerConfig(Protocol):
+    """The frozen dataclass that describes a learner in an experiment."""
+
+    def build(self, *, observation_spec: SpaceSpec, action_spec: SpaceSpec) -> Learner[Any]:
+        """Build the learner.
+
+        :param observation_spec: the environment's observations.
+        :param action_spec: the environment's actions.
+        :return: the learner.
+        :raises UnsupportedSpace: if the learner cannot handle the spaces.
+        """
