@@ -215,6 +215,35 @@ class Sequences:
     origin: RowOrigin
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TransitionUnit:
+    """Batches of n-step transitions (:class:`Transitions`).
+
+    :ivar discount: γ in [0, 1].
+    :ivar steps: n, at least 1.
+    """
+
+    discount: float
+    steps: int = 1
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SequenceUnit:
+    """Batches of pieces of episodes (:class:`Sequences`).
+
+    :ivar length: rows a piece, burn-in included.
+    :ivar burn_in: rows at the start that only warm up the carry.
+    :ivar whole_episodes: pieces begin at an episode's start only.
+    """
+
+    length: int
+    burn_in: int = 0
+    whole_episodes: bool = False
+
+
+Unit: TypeAlias = TransitionUnit | SequenceUnit
+
+
 @tree_dataclass
 class Feedback:
     """What a learner tells the source of a batch.

@@ -13,37 +13,11 @@ from triax.random import KeyArray
 from triax.spaces import SpaceSpec
 from triax.trees import Tree
 from triax.types import Policy, UpdateOutput
+from triax.types import SequenceUnit as SequenceUnit
+from triax.types import TransitionUnit as TransitionUnit
+from triax.types import Unit as Unit
 
 StateT = TypeVar("StateT")
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class TransitionUnit:
-    """Batches of n-step transitions (:class:`triax.types.Transitions`).
-
-    :ivar discount: γ in [0, 1].
-    :ivar steps: n, at least 1.
-    """
-
-    discount: float
-    steps: int = 1
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class SequenceUnit:
-    """Batches of pieces of episodes (:class:`triax.types.Sequences`).
-
-    :ivar length: rows a piece, burn-in included.
-    :ivar burn_in: rows at the start that only warm up the carry.
-    :ivar whole_episodes: pieces begin at an episode's start only.
-    """
-
-    length: int
-    burn_in: int = 0
-    whole_episodes: bool = False
-
-
-Unit: TypeAlias = TransitionUnit | SequenceUnit
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
