@@ -7,7 +7,7 @@ loop knows plans, not algorithms.
 import abc
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from triax.random import KeyArray
 from triax.spaces import SpaceSpec
@@ -99,10 +99,10 @@ DataPlan: TypeAlias = StreamPlan | OnPolicyPlan | ReplayPlan | DatasetPlan | Mix
 class Learner(abc.ABC, Generic[StateT]):
     """An algorithm. Holds static configuration only; everything that changes is in the state.
 
-    :cvar ingests: whether ``ingest`` does anything; loops skip the call where it does not.
+    :ivar ingests: whether ``ingest`` does anything; loops skip the call where it does not.
     """
 
-    ingests: ClassVar[bool] = True
+    ingests: bool = True
 
     @property
     @abc.abstractmethod

@@ -1,0 +1,33 @@
+"""Networks: encoders, hidden layers, heads, distributions, and how they become pure functions."""
+
+from triax.networks.distributions import Bernoulli, Categorical, Distribution, Joint, SampledAction, SquashedGaussian
+from triax.networks.encoders import Encoder, EncoderConfig, EncoderFactory, ImageEncoderConfig
+from triax.networks.functional import FunctionalNetwork
+from triax.networks.heads import ActionHead, ActionHeadConfig
+from triax.networks.mlp import MLP, MLPConfig
+from triax.networks.models import ActorModel, CriticModel, NetworkConfig, ValueModel
+from triax.networks.normalisation import ObservationStatistics, RunningMoments
+
+__all__ = [
+    "MLP",
+    "ActionHead",
+    "ActionHeadConfig",
+    "ActorModel",
+    "Bernoulli",
+    "Categorical",
+    "CriticModel",
+    "Distribution",
+    "Encoder",
+    "EncoderConfig",
+    "EncoderFactory",
+    "FunctionalNetwork",
+    "ImageEncoderConfig",
+    "Joint",
+    "MLPConfig",
+    "NetworkConfig",
+    "ObservationStatistics",
+    "RunningMoments",
+    "SampledAction",
+    "SquashedGaussian",
+    "ValueModel",
+]

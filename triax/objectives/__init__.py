@@ -1,0 +1,1 @@
+"""The mathematics of learning: arrays in, arrays out."""

@@ -1,0 +1,119 @@
+"""Optimisers: Optax chains described by a small config, built here and nowhere else."""
+
+import dataclasses
+from typing import Any, Literal, TypeAlias
+
+import jax
+import optax
+from jaxtyping import Array, Float
+
+from triax.trees import Tree, tree_dataclass
+
+GradientTransformation: TypeAlias = Any
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OptimizerConfig:
+    """Adam (Kingma and Ba 2015), or AdamW with weight decay."""
+
+    learning_rate: float = 3e-4
+    """Initial step size."""
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    """How the learning rate goes from its initial to its final value."""
+    final_learning_rate: float = 0.0
+    """Where linear and cosine schedules end."""
+    schedule_updates: int = 0
+    """After how many updates they end; required for them."""
+    max_gradient_norm: float | None = None
+    """The gradient's global norm is clipped to this; None: not clipped."""
+    weight_decay: float = 0.0
+    """Decoupled weight decay (Loshchilov and Hutter 2019)."""
+    beta_1: float = 0.9
+    """Decay of the gradient's running mean."""
+    beta_2: float = 0.999
+    """Decay of its running square."""
+    epsilon: float = 1e-8
+    """Added to the root of the running square."""
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        if self.learning_rate <= 0.0:
+            raise ValueError(f"learning_rate={self.learning_rate} must be above 0.")
+        if self.schedule != "constant" and self.schedule_updates < 1:
+            raise ValueError(
+                f"schedule={self.schedule!r} needs schedule_updates, the number of updates after which it ends; it is "
+                f"{self.schedule_updates}."
+            )
+        if self.max_gradient_norm is not None and self.max_gradient_norm <= 0.0:
+            raise ValueError(f"max_gradient_norm={self.max_gradient_norm} must be above 0, or None.")
+
+    def build(self) -> GradientTransformation:
+        """Build the Optax chain.
+
+        :return: a gradient transformation.
+        """
+        clipping = () if self.max_gradient_norm is None else (optax.clip_by_global_norm(self.max_gradient_norm),)
+        adam = optax.adamw(
+            learning_rate=self._schedule(),
+            b1=self.beta_1,
+            b2=self.beta_2,
+            eps=self.epsilon,
+            weight_decay=self.weight_decay,
+        )
+        if self.weight_decay == 0.0:
+            adam = optax.adam(learning_rate=self._schedule(), b1=self.beta_1, b2=self.beta_2, eps=self.epsilon)
+        return optax.chain(*clipping, adam) if clipping else adam
+
+    def _schedule(self) -> Any:
+        if self.schedule == "linear":
+            return optax.linear_schedule(self.learning_rate, self.final_learning_rate, self.schedule_updates)
+        if self.schedule == "cosine":
+            ratio = self.final_learning_rate / self.learning_rate
+            return optax.cosine_decay_schedule(self.learning_rate, self.schedule_updates, alpha=ratio)
+        return self.learning_rate
+
+
+@tree_dataclass
+class Trainable:
+    """Parameters with their optimiser's state.
+
+    :ivar parameters: a tree of arrays.
+    :ivar optimizer_state: what Optax keeps for them.
+    """
+
+    parameters: Tree
+    optimizer_state: Tree
+
+
+def initial_trainable(*, parameters: Tree, optimizer: GradientTransformation) -> Trainable:
+    """Begin optimising.
+
+    :param parameters: a tree of arrays.
+    :param optimizer: the Optax chain.
+    :return: the parameters with a fresh optimiser state.
+    """
+    return Trainable(parameters=parameters, optimizer_state=optimizer.init(parameters))
+
+
+def apply_gradients(*, trainable: Trainable, gradients: Tree, optimizer: GradientTransformation) -> Trainable:
+    """Make one step of an optimiser.
+
+    :param trainable: parameters and optimiser state.
+    :param gradients: structured as the parameters.
+    :param optimizer: the Optax chain.
+    :return: the new parameters and state.
+    """
+    updates, optimizer_state = optimizer.update(gradients, trainable.optimizer_state, trainable.parameters)
+    parameters = optax.apply_updates(trainable.parameters, updates)
+    return Trainable(parameters=parameters, optimizer_state=optimizer_state)
+
+
+def moved_towards(*, target: Tree, online: Tree, rate: float | Float[Array, ""]) -> Tree:
+    """Move target parameters a little towards the online ones: target ← (1 − rate)·target + rate·online.
+
+    :param target: a tree of arrays.
+    :param online: the same structure.
+    :param rate: in [0, 1].
+    :return: the new target parameters.
+    """
+    return jax.tree.map(lambda old, new: old + rate * (new - old), target, online)

@@ -1,0 +1,86 @@
+"""What can be set in SAC. Defaults are those of Haarnoja et al. 2018 (arXiv:1812.05905), table 1, unless said."""
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from triax.learners.optimizer import OptimizerConfig
+from triax.learners.registry import register
+from triax.networks import ActionHeadConfig, NetworkConfig
+from triax.networks.noise import ExplorationNoise, WhiteNoise
+from triax.spaces import SpaceSpec
+
+if TYPE_CHECKING:
+    from triax.learners.sac.learner import SAC
+
+
+@register
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SACConfig:
+    """Soft actor-critic."""
+
+    discount: float = 0.99
+    """γ, in [0, 1]."""
+    batch_size: int = 256
+    """Transitions an update."""
+    updates_per_step: float = 1.0
+    """Updates per environment step, above or below one."""
+    warmup_steps: int = 1000
+    """Environment steps with random actions before the first update."""
+    n_step: int = 1
+    """Rewards that are summed before bootstrapping."""
+    target_rate: float = 0.005
+    """How far the target critics move towards the critics in an update, in (0, 1]."""
+    reward_scale: float = 1.0
+    """A factor on rewards."""
+    critics: int = 2
+    """How many critics; targets take their minimum."""
+    initial_temperature: float = 1.0
+    """α at the start."""
+    learn_temperature: bool = True
+    """Whether α is adjusted to hold the entropy at its target."""
+    target_entropy: float | None = None
+    """In nats; None: minus the number of action components."""
+    normalise_observations: bool = False
+    """Whether observations are scaled by their running mean and variance."""
+    exploration: ExplorationNoise = dataclasses.field(default_factory=WhiteNoise)
+    """The noise that the policy acts with: white, or correlated in time."""
+    actor: NetworkConfig = dataclasses.field(default_factory=NetworkConfig)
+    """The policy's network."""
+    actor_head: ActionHeadConfig = dataclasses.field(default_factory=ActionHeadConfig)
+    """The policy's last layer."""
+    critic: NetworkConfig = dataclasses.field(default_factory=NetworkConfig)
+    """The network of each critic."""
+    actor_optimizer: OptimizerConfig = dataclasses.field(default_factory=OptimizerConfig)
+    """For the policy."""
+    critic_optimizer: OptimizerConfig = dataclasses.field(default_factory=OptimizerConfig)
+    """For the critics."""
+    temperature_optimizer: OptimizerConfig = dataclasses.field(default_factory=OptimizerConfig)
+    """For log α."""
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        checks = (
+            (0.0 <= self.discount <= 1.0, "discount", "must lie in [0, 1]"),
+            (self.batch_size >= 1, "batch_size", "must be at least 1"),
+            (self.updates_per_step > 0.0, "updates_per_step", "must be above 0"),
+            (self.warmup_steps >= 0, "warmup_steps", "must be at least 0"),
+            (self.n_step >= 1, "n_step", "must be at least 1"),
+            (0.0 < self.target_rate <= 1.0, "target_rate", "must lie in (0, 1]"),
+            (self.critics >= 1, "critics", "must be at least 1"),
+            (self.initial_temperature > 0.0, "initial_temperature", "must be above 0"),
+        )
+        for holds, name, rule in checks:
+            if not holds:
+                raise ValueError(f"SACConfig.{name}={getattr(self, name)!r} {rule}.")
+
+    def build(self, *, observation_spec: SpaceSpec, action_spec: SpaceSpec) -> "SAC":
+        """Build the learner.
+
+        :param observation_spec: the environment's observations.
+        :param action_spec: the environment's actions; Boxes only.
+        :return: the learner.
+        :raises UnsupportedSpace: if an action is not continuous.
+        """
+        from triax.learners.sac.learner import SAC
+
+        return SAC(config=self, observation_spec=observation_spec, action_spec=action_spec)

@@ -1,0 +1,282 @@
+"""SAC as pure functions: critics, actor, temperature, targets, in this order, in every update."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from triax.learners.interface import Learner, ReplayPlan, TransitionUnit
+from triax.learners.optimizer import Trainable, apply_gradients, initial_trainable, moved_towards
+from triax.learners.sac.config import SACConfig
+from triax.learners.sac.losses import ActorLoss, CriticLoss, actor_loss, critic_loss, critic_values
+from triax.learners.sac.state import SACMetrics, SACPolicyParameters, SACState
+from triax.networks import ActorModel, CriticModel, FunctionalNetwork, ObservationStatistics
+from triax.networks.distributions import Joint, SquashedGaussian
+from triax.objectives.maximum_entropy import temperature_loss
+from triax.objectives.temporal_difference import soft_target
+from triax.random import KeyArray
+from triax.spaces import BoxLeaf, SpaceSpec, UnsupportedSpace
+from triax.trees import Tree, replace, tree_dataclass
+from triax.types import ActionMode, PolicyOutput, Trajectory, Transitions, UpdateOutput
+
+
+@tree_dataclass
+class _UpdatedCritics:
+    """The critics after their step, with what their loss reports."""
+
+    trainable: Trainable
+    loss: Float[Array, ""]
+    report: CriticLoss
+
+
+@tree_dataclass
+class _UpdatedActor:
+    """The actor after its step, with what its loss reports."""
+
+    trainable: Trainable
+    loss: Float[Array, ""]
+    report: ActorLoss
+
+
+class SAC(Learner[SACState]):
+    """Soft actor-critic.
+
+    :param config: what can be set.
+    :param observation_spec: the environment's observations.
+    :param action_spec: the environment's actions; Boxes only.
+    :raises UnsupportedSpace: if an action is not continuous.
+    """
+
+    def __init__(self, *, config: SACConfig, observation_spec: SpaceSpec, action_spec: SpaceSpec) -> None:
+        for leaf in action_spec.leaves():
+            if not isinstance(leaf, BoxLeaf):
+                raise UnsupportedSpace(
+                    f"SAC acts in continuous spaces (Box, and Dict and Tuple of them) only; this action space has "
+                    f"{leaf}. PPO acts in mixed and discrete spaces."
+                )
+        self.config = config
+        self.observation_spec = observation_spec
+        components = sum(math.prod(leaf.shape) for leaf in action_spec.leaves())
+        self.target_entropy = -float(components) if config.target_entropy is None else config.target_entropy
+        self.actor = FunctionalNetwork(
+            make=lambda rngs: ActorModel(
+                config=config.actor,
+                head=config.actor_head,
+                observation_spec=observation_spec,
+                action_spec=action_spec,
+                rngs=rngs,
+            )
+        )
+        self.critic = FunctionalNetwork(
+            make=lambda rngs: CriticModel(
+                config=config.critic, observation_spec=observation_spec, action_spec=action_spec, rngs=rngs
+            )
+        )
+        self._actor_optimizer = config.actor_optimizer.build()
+        self._critic_optimizer = config.critic_optimizer.build()
+        self._temperature_optimizer = config.temperature_optimizer.build()
+        self._policy = SACPolicy(config=config, actor=self.actor, action_spec=action_spec)
+        self.ingests = config.normalise_observations
+
+    @property
+    def data_plan(self) -> ReplayPlan:
+        """Transitions from a replay."""
+        return ReplayPlan(
+            batch_size=self.config.batch_size,
+            unit=TransitionUnit(discount=self.config.discount, steps=self.config.n_step),
+            updates_per_step=self.config.updates_per_step,
+            warmup_steps=self.config.warmup_steps,
+        )
+
+    @property
+    def policy(self) -> "SACPolicy":
+        """A squashed Gaussian."""
+        return self._policy
+
+    def initial_state(self, *, key: KeyArray) -> SACState:
+        """Make the state in which learning begins.
+
+        :param key: randomness for the networks.
+        :return: the state.
+        """
+        actor_key, *critic_keys = jax.random.split(key, 1 + self.config.critics)
+        critics = tuple(self.critic.initial_parameters(key=critic_key) for critic_key in critic_keys)
+        log_temperature = jnp.log(jnp.asarray(self.config.initial_temperature, jnp.float32))
+        statistics = ObservationStatistics.initial(spec=self.observation_spec)
+        return SACState(
+            actor=initial_trainable(
+                parameters=self.actor.initial_parameters(key=actor_key), optimizer=self._actor_optimizer
+            ),
+            critics=initial_trainable(parameters=critics, optimizer=self._critic_optimizer),
+            # A copy: one buffer cannot be donated twice.
+            target_critics=jax.tree.map(jnp.copy, critics),
+            temperature=initial_trainable(parameters=log_temperature, optimizer=self._temperature_optimizer),
+            statistics=statistics if self.config.normalise_observations else None,
+            updates=jnp.zeros((), jnp.int32),
+        )
+
+    def ingest(self, *, state: SACState, chunk: Trajectory) -> tuple[SACState, Trajectory]:
+        """Take the observations of a piece of experience into the statistics.
+
+        :param state: the state.
+        :param chunk: the experience.
+        :return: the new state, and the experience as it was.
+        """
+        if state.statistics is None:
+            return state, chunk
+        # Each chunk begins with the observation that the one before ended with: leave that one to the next.
+        observation = jax.tree.map(lambda leaf: leaf[:-1], chunk.observation)
+        everything = jnp.ones(chunk.reward.shape, jnp.bool_)
+        return replace(state, statistics=state.statistics.updated(observation=observation, valid=everything)), chunk
+
+    def update(self, *, state: SACState, batch: Transitions, key: KeyArray) -> tuple[SACState, UpdateOutput]:
+        """Update the critics, the actor, the temperature and the targets once.
+
+        :param state: the state.
+        :param batch: transitions.
+        :param key: randomness.
+        :return: the new state, and metrics.
+        """
+        critic_key, actor_key = jax.random.split(key)
+        if state.statistics is not None:
+            batch = replace(
+                batch,
+                observation=state.statistics.normalise(observation=batch.observation),
+                next_observation=state.statistics.normalise(observation=batch.next_observation),
+            )
+        temperature = jnp.exp(state.temperature.parameters)
+        target = self._critic_target(state=state, batch=batch, temperature=temperature, key=critic_key)
+        critics = self._updated_critics(state=state, batch=batch, target=target)
+        actor = self._updated_actor(
+            state=state, critics=critics.trainable, batch=batch, temperature=temperature, key=actor_key
+        )
+        new_state = SACState(
+            actor=actor.trainable,
+            critics=critics.trainable,
+            target_critics=moved_towards(
+                target=state.target_critics, online=critics.trainable.parameters, rate=self.config.target_rate
+            ),
+            temperature=self._updated_temperature(state=state, log_probability=actor.report.log_probability),
+            statistics=state.statistics,
+            updates=state.updates + 1,
+        )
+        metrics = SACMetrics(
+            critic_loss=critics.loss,
+            critic_value=critics.report.value,
+            target_value=jnp.mean(target),
+            actor_loss=actor.loss,
+            entropy=-jnp.mean(actor.report.log_probability),
+            temperature=temperature,
+        )
+        return new_state, UpdateOutput(metrics=metrics)
+
+    def policy_parameters(self, *, state: SACState) -> SACPolicyParameters:
+        """Extract the actor and the observation statistics.
+
+        :param state: the state.
+        :return: what the policy acts with.
+        """
+        return SACPolicyParameters(actor=state.actor.parameters, statistics=state.statistics)
+
+    def _critic_target(
+        self, *, state: SACState, batch: Transitions, temperature: Float[Array, ""], key: KeyArray
+    ) -> Float[Array, " N"]:
+        policy = self.actor.bind(parameters=state.actor.parameters)(batch.next_observation)
+        sample = policy.sample_with_log_prob(key=key)
+        return soft_target(
+            reward=self.config.reward_scale * jnp.asarray(batch.reward),
+            discount=jnp.asarray(batch.discount),
+            next_values=critic_values(
+                network=self.critic,
+                parameters=state.target_critics,
+                observation=batch.next_observation,
+                action=sample.action,
+            ),
+            next_log_probability=sample.log_probability,
+            temperature=temperature,
+        )
+
+    def _updated_critics(self, *, state: SACState, batch: Transitions, target: Float[Array, " N"]) -> _UpdatedCritics:
+        (loss, report), gradients = jax.value_and_grad(critic_loss, has_aux=True)(
+            state.critics.parameters,
+            network=self.critic,
+            observation=batch.observation,
+            action=batch.action,
+            target=target,
+            weight=batch.weight,
+        )
+        trainable = apply_gradients(trainable=state.critics, gradients=gradients, optimizer=self._critic_optimizer)
+        return _UpdatedCritics(trainable=trainable, loss=loss, report=report)
+
+    def _updated_actor(
+        self, *, state: SACState, critics: Trainable, batch: Transitions, temperature: Float[Array, ""], key: KeyArray
+    ) -> _UpdatedActor:
+        def loss_of(parameters: Tree) -> tuple[Float[Array, ""], ActorLoss]:
+            return actor_loss(
+                self.actor.bind(parameters=parameters)(batch.observation),
+                network=self.critic,
+                critics=critics.parameters,
+                observation=batch.observation,
+                temperature=temperature,
+                key=key,
+            )
+
+        (loss, report), gradients = jax.value_and_grad(loss_of, has_aux=True)(state.actor.parameters)
+        trainable = apply_gradients(trainable=state.actor, gradients=gradients, optimizer=self._actor_optimizer)
+        return _UpdatedActor(trainable=trainable, loss=loss, report=report)
+
+    def _updated_temperature(self, *, state: SACState, log_probability: Float[Array, " N"]) -> Trainable:
+        if not self.config.learn_temperature:
+            return state.temperature
+
+        def loss_of(log_temperature: Float[Array, ""]) -> Float[Array, ""]:
+            return temperature_loss(
+                log_temperature=log_temperature, log_probability=log_probability, target_entropy=self.target_entropy
+            )
+
+        gradient = jax.grad(loss_of)(state.temperature.parameters)
+        return apply_gradients(trainable=state.temperature, gradients=gradient, optimizer=self._temperature_optimizer)
+
+
+class SACPolicy:
+    """A squashed Gaussian policy, with noise that may be correlated in time.
+
+    :param config: SAC's config.
+    :param actor: the network.
+    :param action_spec: the environment's actions.
+    """
+
+    def __init__(self, *, config: SACConfig, actor: FunctionalNetwork[ActorModel], action_spec: SpaceSpec) -> None:
+        self._noise = config.exploration
+        self._actor = actor
+        self._sizes = tuple(math.prod(leaf.shape) for leaf in action_spec.leaves())
+
+    def initial_carry(self, *, batch_shape: tuple[int, ...]) -> tuple[Array, ...]:
+        """Make the state of the exploration noise.
+
+        :param batch_shape: leading axes.
+        :return: empty for white noise.
+        """
+        return self._noise.initial_carry(batch_shape=batch_shape, components=sum(self._sizes))
+
+    def act(
+        self,
+        *,
+        parameters: SACPolicyParameters,
+        carry: tuple[Array, ...],
+        observation: Tree,
+        is_first: Bool[Array, " B"],
+        key: KeyArray,
+        mode: ActionMode,
+    ) -> PolicyOutput:
+        """Choose actions; see :class:`triax.types.Policy`."""
+        if parameters.statistics is not None:
+            observation = parameters.statistics.normalise(observation=observation)
+        distribution = self._actor.bind(parameters=parameters.actor)(observation)
+        if mode is ActionMode.MODE:
+            return PolicyOutput(action=distribution.mode(), carry=carry, extras={})
+        noise = self._noise.step(carry=carry, is_first=is_first, components=sum(self._sizes), key=key)
+        assert isinstance(distribution, SquashedGaussian | Joint)
+        action = distribution.action_from_noise(noise=noise.value)
+        return PolicyOutput(action=action, carry=noise.carry, extras={})

@@ -1,0 +1,59 @@
+"""What changes while SAC learns, and what it reports."""
+
+from jaxtyping import Array, Float, Int
+
+from triax.learners.optimizer import Trainable
+from triax.networks import ObservationStatistics
+from triax.trees import Tree, tree_dataclass
+
+
+@tree_dataclass
+class SACState:
+    """All that SAC learns.
+
+    :ivar actor: the policy's parameters.
+    :ivar critics: a tuple with the parameters of each critic.
+    :ivar target_critics: their slowly moving copies.
+    :ivar temperature: log α.
+    :ivar statistics: of observations; None unless they are normalised.
+    :ivar updates: updates made so far.
+    """
+
+    actor: Trainable
+    critics: Trainable
+    target_critics: tuple[Tree, ...]
+    temperature: Trainable
+    statistics: ObservationStatistics | None
+    updates: Int[Array, ""]
+
+
+@tree_dataclass
+class SACPolicyParameters:
+    """All that SAC's policy acts with.
+
+    :ivar actor: the network's parameters.
+    :ivar statistics: of observations; None unless they are normalised.
+    """
+
+    actor: Tree
+    statistics: ObservationStatistics | None
+
+
+@tree_dataclass
+class SACMetrics:
+    """Scalars of one update.
+
+    :ivar critic_loss: half the mean squared error, summed over critics.
+    :ivar critic_value: mean of the first critic's values.
+    :ivar target_value: mean of the regression targets.
+    :ivar actor_loss: E[α log π(a|o) − min Q(o, a)].
+    :ivar entropy: estimate of the policy's entropy, nats.
+    :ivar temperature: α.
+    """
+
+    critic_loss: Float[Array, ""]
+    critic_value: Float[Array, ""]
+    target_value: Float[Array, ""]
+    actor_loss: Float[Array, ""]
+    entropy: Float[Array, ""]
+    temperature: Float[Array, ""]

@@ -1,0 +1,120 @@
+"""Running statistics of observations and returns.
+
+They change once per piece of experience and never per minibatch, travel with the policy's parameters, and are applied
+in evaluation exactly as in training.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from triax.spaces import BoxLeaf, SpaceSpec
+from triax.trees import Tree, replace, tree_dataclass
+
+
+@tree_dataclass
+class RunningMoments:
+    """Mean and variance of everything seen so far, by the parallel update of Chan et al. 1983 (equation 2.1).
+
+    :ivar count: how many values were seen, a scalar.
+    :ivar mean: [*shape].
+    :ivar variance: the population variance, [*shape].
+    """
+
+    count: Float[Array, ""]
+    mean: Float[Array, "..."]
+    variance: Float[Array, "..."]
+
+    @classmethod
+    def initial(cls, *, shape: tuple[int, ...]) -> "RunningMoments":
+        """Begin with mean 0 and variance 1, which count for nothing once values have been seen.
+
+        :param shape: of one value.
+        :return: the moments.
+        """
+        return cls(count=jnp.zeros(()), mean=jnp.zeros(shape), variance=jnp.ones(shape))
+
+    def updated(self, *, values: Float[Array, "..."], valid: Bool[Array, "..."]) -> "RunningMoments":
+        """Take in a piece of experience.
+
+        :param values: [..., *shape].
+        :param valid: which of them count, [...].
+        :return: the new moments.
+        """
+        axes = tuple(range(valid.ndim))
+        mask = jnp.reshape(valid, valid.shape + (1,) * self.mean.ndim)
+        new_count = jnp.sum(valid.astype(jnp.float32))
+        divisor = jnp.maximum(new_count, 1.0)
+        new_mean = jnp.sum(jnp.where(mask, values, 0.0), axis=axes) / divisor
+        new_sum = jnp.sum(jnp.where(mask, jnp.square(values - new_mean), 0.0), axis=axes)
+        total = self.count + new_count
+        safe_total = jnp.maximum(total, 1.0)
+        delta = new_mean - self.mean
+        mean = self.mean + delta * new_count / safe_total
+        sums = self.variance * self.count + new_sum + jnp.square(delta) * self.count * new_count / safe_total
+        seen = total > 0.0
+        return replace(
+            self,
+            count=total,
+            mean=jnp.where(seen, mean, self.mean),
+            variance=jnp.where(seen, sums / safe_total, self.variance),
+        )
+
+    def standardise(self, *, values: Float[Array, "..."], limit: float = 10.0) -> Float[Array, "..."]:
+        """Scale to mean 0 and variance 1.
+
+        :param values: [..., *shape].
+        :param limit: results are clipped to ± this.
+        :return: [..., *shape].
+        """
+        return jnp.clip((values - self.mean) * jax.lax.rsqrt(self.variance + 1e-8), -limit, limit)
+
+
+@tree_dataclass
+class ObservationStatistics:
+    """Running moments of the continuous leaves of observations; other leaves pass as they are.
+
+    :ivar moments: one entry for each leaf of the spec, in order; None where the leaf is not continuous.
+    """
+
+    moments: tuple[RunningMoments | None, ...]
+
+    @classmethod
+    def initial(cls, *, spec: SpaceSpec) -> "ObservationStatistics":
+        """Begin with statistics that change nothing.
+
+        :param spec: the observations' spec.
+        :return: the statistics.
+        """
+        return cls(
+            moments=tuple(
+                RunningMoments.initial(shape=leaf.shape) if isinstance(leaf, BoxLeaf) else None
+                for leaf in spec.leaves()
+            )
+        )
+
+    def updated(self, *, observation: Tree, valid: Bool[Array, "..."]) -> "ObservationStatistics":
+        """Take in a piece of experience.
+
+        :param observation: inside form, [..., *leaf shape].
+        :param valid: which of them count, [...].
+        :return: the new statistics.
+        """
+        pairs = zip(self.moments, jax.tree.leaves(observation), strict=True)
+        return ObservationStatistics(
+            moments=tuple(
+                None if moments is None else moments.updated(values=leaf, valid=valid) for moments, leaf in pairs
+            )
+        )
+
+    def normalise(self, *, observation: Tree) -> Tree:
+        """Scale the continuous leaves.
+
+        :param observation: inside form, [..., *leaf shape].
+        :return: the same structure.
+        """
+        leaves, structure = jax.tree.flatten(observation)
+        pairs = zip(self.moments, leaves, strict=True)
+        return jax.tree.unflatten(
+            structure, [leaf if moments is None else moments.standardise(values=leaf) for moments, leaf in pairs]
+        )
