@@ -1,0 +1,25 @@
+"""Environments: how an experiment names them, and the library's own, which this import registers with Gymnasium.
+
+The probe environments with known answers stand in :mod:`triax.environments.probes`.
+"""
+
+from triax.environments.action_wrappers import (
+    ContinuingContinuousAction,
+    ContinuousMixedAction,
+    TerminatingContinuousAction,
+)
+from triax.environments.factory import EnvironmentConfig, MissingDependency, UnknownEnvironment
+from triax.environments.mixed_action import MixedAction2D, register_mixed_action
+
+__all__ = [
+    "ContinuingContinuousAction",
+    "ContinuousMixedAction",
+    "EnvironmentConfig",
+    "MissingDependency",
+    "MixedAction2D",
+    "TerminatingContinuousAction",
+    "UnknownEnvironment",
+    "register_mixed_action",
+]
+
+register_mixed_action()
