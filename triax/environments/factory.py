@@ -139,6 +139,8 @@ def _check_id(environment_id: str) -> None:
         raise _unknown(environment_id=environment_id, reason=str(error)) from error
     if not colon:
         return
+    if not module:
+        raise _unknown(environment_id=environment_id, reason="There is no module before the colon.")
     try:
         importlib.import_module(module)
     except ModuleNotFoundError as error:
