@@ -1,0 +1,156 @@
+"""Acting: a policy, compiled once for each mode and shared by rollout and evaluation; and uniform random actions.
+
+Everything that a step needs beside the policy's own work is inside the one compiled call: the key's derivation from a
+base key and a counter, the selection of what is brought back. The carry stays on the device.
+"""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Key, UInt32
+
+from triax.random import KeyArray, Name, derive_generator
+from triax.spaces import BinaryLeaf, BoxLeaf, DiscreteLeaf, Leaf, SpaceSpec
+from triax.trees import Tree, tree_map
+from triax.types import ActionMode, Policy, PolicyOutput
+
+
+class CompiledPolicy:
+    """A policy as one compiled call a step, for a fixed number of environments."""
+
+    def __init__(
+        self, *, policy: Policy, count: int, action_spec: SpaceSpec, extras_spec: Mapping[str, SpaceSpec] | None = None
+    ) -> None:
+        """Prepare; each mode is compiled when it is first used.
+
+        :param policy: the policy.
+        :param count: how many environments it acts for, B.
+        :param action_spec: the spec of the actions; the policy's output is checked against it when it is compiled.
+        :param extras_spec: what the caller wants beside the action, likewise; other extras are not computed.
+        """
+        self._policy = policy
+        self._count = count
+        self._action_spec = action_spec
+        self._extras_spec = extras_spec or {}
+        self._compiled: dict[ActionMode, Callable[..., PolicyOutput]] = {}
+
+    def initial_carry(self) -> Tree:
+        """Make the memory with which acting begins.
+
+        :return: arrays on the device, [B, ...].
+        """
+        return self.place(self._policy.initial_carry(batch_shape=(self._count,)))
+
+    def place(self, carry: Tree) -> Tree:
+        """Put a memory on the device, in the form in which the compiled call returns it: nothing is compiled twice.
+
+        :param carry: arrays, [B, ...].
+        :return: arrays on the device.
+        """
+        return tree_map(_strongly_typed_copy, carry)
+
+    def act(
+        self,
+        *,
+        parameters: Tree,
+        carry: Tree,
+        observation: Tree,
+        is_first: Bool[np.ndarray, " B"],
+        key: KeyArray,
+        counter: int,
+        mode: ActionMode,
+    ) -> PolicyOutput:
+        """Choose actions.
+
+        :param parameters: the learner's ``policy_parameters``.
+        :param carry: the memory.
+        :param observation: inside form, [B, ...]; must not be written to afterwards.
+        :param is_first: whether the observation is the first of an episode; must not be written to afterwards.
+        :param key: the base key.
+        :param counter: the number of the call, below 2³²; each gives other randomness.
+        :param mode: SAMPLE or MODE.
+        :return: actions and extras as NumPy arrays (read-only), the new memory on the device.
+        :raises ValueError: if the policy's actions or extras are not as their specs say.
+        """
+        compiled = self._compiled.get(mode)
+        if compiled is None:
+            compiled = self._compiled[mode] = jax.jit(functools.partial(self._traced, mode=mode))
+        output = compiled(parameters, carry, observation, is_first, key, np.uint32(counter))
+        return PolicyOutput(
+            action=tree_map(np.asarray, output.action),
+            carry=output.carry,
+            extras=tree_map(np.asarray, output.extras),
+        )
+
+    def _traced(
+        self,
+        parameters: Tree,
+        carry: Tree,
+        observation: Tree,
+        is_first: Bool[Array, " B"],
+        key: Key[Array, ""],
+        counter: UInt32[Array, ""],
+        *,
+        mode: ActionMode,
+    ) -> PolicyOutput:
+        output = self._policy.act(
+            parameters=parameters,
+            carry=carry,
+            observation=observation,
+            is_first=is_first,
+            key=jax.random.fold_in(key, counter),
+            mode=mode,
+        )
+        self._check(what="action", value=output.action, spec=self._action_spec)
+        missing = [name for name in self._extras_spec if name not in output.extras]
+        if missing:
+            raise ValueError(f"the policy gives no extras named {', '.join(missing)}, which its learner asks for.")
+        extras = {name: output.extras[name] for name in self._extras_spec}
+        for name, spec in self._extras_spec.items():
+            self._check(what=f"extra {name!r}", value=extras[name], spec=spec)
+        return PolicyOutput(action=output.action, carry=tree_map(_strongly_typed, output.carry), extras=extras)
+
+    def _check(self, *, what: str, value: Tree, spec: SpaceSpec) -> None:
+        expected = spec.map_leaves(lambda leaf: f"{leaf.dtype}{(self._count, *leaf.shape)}")
+        found = jax.tree.map(lambda leaf: f"{leaf.dtype}{leaf.shape}", value)
+        if expected != found:
+            raise ValueError(f"the policy's {what} must be {expected}, and it is {found}.")
+
+
+def random_actions(*, spec: SpaceSpec, count: int, seed: int, name: tuple[Name, ...]) -> Tree:
+    """Draw uniformly distributed actions.
+
+    :param spec: the actions' spec.
+    :param count: how many, B.
+    :param seed: a seed.
+    :param name: which draw this is; the same one gives the same actions.
+    :return: inside form, [B, ...].
+    """
+    generator = derive_generator(seed=seed, name=name)
+
+    def draw(leaf: Leaf) -> np.ndarray:
+        shape = (count, *leaf.shape)
+        match leaf:
+            case BoxLeaf():
+                return generator.uniform(-1.0, 1.0, shape).astype(leaf.dtype)
+            case DiscreteLeaf():
+                return generator.integers(np.reshape(leaf.sizes, leaf.shape), size=shape).astype(leaf.dtype)
+            case BinaryLeaf():
+                return generator.integers(2, size=shape).astype(leaf.dtype)
+        raise TypeError(f"{type(leaf).__name__} is no leaf of an action.")
+
+    return spec.map_leaves(draw)
+
+
+def _strongly_typed(leaf: Any) -> Any:
+    # A weak type (a Python number's) that becomes a strong one on the way round would compile the call a second time.
+    return jnp.asarray(leaf, dtype=jnp.asarray(leaf).dtype)
+
+
+def _strongly_typed_copy(leaf: Any) -> Any:
+    # A copy: the array given may be written to, or donated.
+    return jnp.array(leaf, dtype=jnp.asarray(leaf).dtype, copy=True)

@@ -1,0 +1,224 @@
+"""One environment whose every episode begins from a seed of its own, and whose failures say where they happened.
+
+:class:`SeededEnvironment` is what rollout and evaluation step. It keeps the count of the running episode, and turns
+what goes wrong inside into errors that name the environment, the episode, its seed, the step and the last action, so
+that the failure can be seen again in a few lines::
+
+    environment.reset(seed=...)   # the episode's seed
+    environment.step(...)         # the actions of the policy, up to the step that the error names
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import gymnasium
+import jax
+import numpy as np
+
+from triax.spaces import BoxLeaf, SpaceSpec
+from triax.trees import Tree
+
+MakeEnvironment: TypeAlias = Callable[[], "gymnasium.Env[Any, Any]"]
+"""Makes a new environment."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EpisodePlace:
+    """A moment in an environment's life.
+
+    :ivar environment: the environment's number.
+    :ivar episode: the episode's number in that environment.
+    :ivar episode_seed: the seed with which it was reset.
+    :ivar step: the number of actions taken in the episode, the last one included.
+    :ivar last_action: the last action, in the environment's units; None after a reset.
+    """
+
+    environment: int
+    episode: int
+    episode_seed: int
+    step: int
+    last_action: Any
+
+    def __str__(self) -> str:
+        action = "the reset" if self.step == 0 else f"action {self.last_action!r}"
+        return (
+            f"environment {self.environment}, episode {self.episode} (reset with seed {self.episode_seed}), "
+            f"step {self.step}, after {action}"
+        )
+
+
+class _PlacedError(RuntimeError):
+    """An error that knows where it happened, and can be pickled.
+
+    :ivar place: where.
+    """
+
+    def __init__(self, message: str, place: EpisodePlace) -> None:
+        super().__init__(message, place)
+        self.place = place
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class EnvironmentFailed(_PlacedError):
+    """An environment raised an exception, which is this error's ``__cause__``."""
+
+
+class NonFiniteExperience(_PlacedError):
+    """An observation or a reward was NaN or infinite."""
+
+
+class SeededEnvironment:
+    """An environment, and the episode that runs in it.
+
+    :ivar number: the environment's number.
+    :ivar environment: the Gymnasium environment.
+    :ivar observation: the current observation, as the environment gave it.
+    :ivar reward: what the last action earned; 0 after a reset.
+    :ivar terminated: the last action ended the episode for good.
+    :ivar truncated: the episode was cut off after the last action. If the environment reports both, it terminated:
+        there is nothing to bootstrap from, whatever the clock says, so this is False then.
+    :ivar info: what the environment said beside it.
+    :ivar episode: the number of the episode.
+    :ivar length: its steps so far.
+    :ivar undiscounted_return: the sum of its rewards so far, in 64 bits.
+    """
+
+    __slots__ = (
+        "_episode_seed",
+        "_last_action",
+        "environment",
+        "episode",
+        "info",
+        "length",
+        "number",
+        "observation",
+        "reward",
+        "terminated",
+        "truncated",
+        "undiscounted_return",
+    )
+
+    def __init__(self, *, environment: "gymnasium.Env[Any, Any]", number: int) -> None:
+        self.environment = environment
+        self.number = number
+        self.observation: Any = None
+        self.info: dict[str, Any] = {}
+        self._last_action: Any = None
+        self.episode = -1
+        self._begin_counting(seed=0)
+
+    @property
+    def ended(self) -> bool:
+        """The episode is over: only :meth:`begin` may follow."""
+        return self.terminated or self.truncated
+
+    @property
+    def place(self) -> EpisodePlace:
+        """Where the environment stands."""
+        return EpisodePlace(
+            environment=self.number,
+            episode=self.episode,
+            episode_seed=self._episode_seed,
+            step=self.length,
+            last_action=self._last_action,
+        )
+
+    def begin(self, *, episode: int, seed: int) -> None:
+        """Reset the environment for an episode.
+
+        :param episode: the episode's number.
+        :param seed: the seed for its reset.
+        :raises EnvironmentFailed: if the environment raises.
+        """
+        self.episode = episode
+        self._begin_counting(seed=seed)
+        try:
+            self.observation, self.info = self.environment.reset(seed=seed)
+        except Exception as error:
+            raise self._failure(error) from error
+
+    def advance(self, action: Any) -> None:
+        """Take an action.
+
+        :param action: in the environment's units.
+        :raises EnvironmentFailed: if the environment raises.
+        :raises NonFiniteExperience: if the reward is NaN or infinite.
+        """
+        self.length += 1
+        self._last_action = action
+        try:
+            self.observation, reward, terminated, truncated, self.info = self.environment.step(action)
+            self.reward = float(reward)
+        except Exception as error:
+            raise self._failure(error) from error
+        self.terminated = bool(terminated)
+        self.truncated = bool(truncated) and not self.terminated
+        if not math.isfinite(self.reward):
+            raise self.non_finite(f"the reward is {self.reward}")
+        self.undiscounted_return += self.reward
+
+    def continue_counting(self, *, length: int, undiscounted_return: float, ended: bool) -> None:
+        """Take over the counts of an episode that was brought back to where it stood.
+
+        :param length: its steps.
+        :param undiscounted_return: the sum of its rewards.
+        :param ended: it is over; by what makes no difference to what comes next.
+        """
+        self.length = length
+        self.undiscounted_return = undiscounted_return
+        if ended != self.ended:
+            self.terminated, self.truncated = False, ended
+
+    def non_finite(self, what: str) -> NonFiniteExperience:
+        """Make the error for a number that is not one.
+
+        :param what: which number.
+        :return: the error, to be raised.
+        """
+        place = self.place
+        return NonFiniteExperience(f"{what} in {place}; the observation is {self.observation!r}", place)
+
+    def close(self) -> None:
+        """Close the environment."""
+        self.environment.close()
+
+    def _begin_counting(self, *, seed: int) -> None:
+        self._episode_seed = seed
+        self._last_action = None
+        self.reward = 0.0
+        self.terminated = False
+        self.truncated = False
+        self.length = 0
+        self.undiscounted_return = 0.0
+
+    def _failure(self, error: Exception) -> EnvironmentFailed:
+        place = self.place
+        return EnvironmentFailed(f"{type(error).__name__}: {error}; raised in {place}", place)
+
+
+def stack_observations(*, environments: Sequence[SeededEnvironment], spec: SpaceSpec) -> Tree:
+    """Bring the current observations of some environments to the inside, checked.
+
+    :param environments: B environments.
+    :param spec: the observations' spec.
+    :return: inside form, [B, ...], in arrays of its own.
+    :raises NonFiniteExperience: if a number is NaN or infinite.
+    :raises ValueError: if the observations do not have the shapes that their space promises.
+    """
+    inside = spec.stack_to_inside([environment.observation for environment in environments])
+    leaf_specs = spec.leaves()
+    leaves = [inside] if len(leaf_specs) == 1 and isinstance(inside, np.ndarray) else jax.tree.leaves(inside)
+    for leaf_spec, leaf in zip(leaf_specs, leaves, strict=True):
+        if leaf.shape[1:] != leaf_spec.shape:
+            raise ValueError(
+                f"the observation space promises an array of shape {leaf_spec.shape}, and the environment gives one of "
+                f"shape {leaf.shape[1:]} ({environments[0].place})."
+            )
+        if isinstance(leaf_spec, BoxLeaf) and not np.isfinite(leaf).all():
+            finite = np.isfinite(leaf).reshape(len(environments), -1).all(axis=1)
+            raise environments[int(np.argmin(finite))].non_finite("the observation is not finite")
+    return inside
