@@ -1,0 +1,166 @@
+"""The logs of a run: rows of metrics and of evaluations, as JSON lines and for TensorBoard.
+
+The JSON lines are the truth; TensorBoard's events say the same for TensorBoard. A checkpoint records how long the files
+were (:meth:`RunLogs.lengths`), and resuming cuts them back to that (:meth:`RunLogs.cut_back`), so that no row stands
+twice.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+from triax.runs.directory import RunDirectory
+from triax.runs.errors import LogError
+from triax.runs.files import JSON
+from triax.runs.jsonlines import JsonLines, read_rows
+from triax.runs.rows import EvaluationRow, MetricsRow
+from triax.runs.tensorboard import TensorBoardWriter
+
+Row = TypeVar("Row", MetricsRow, EvaluationRow)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogLengths:
+    """How long the logs are, in bytes.
+
+    :param metrics: the length of ``metrics.jsonl``.
+    :param evaluations: the length of ``evaluations.jsonl``.
+    """
+
+    metrics: int
+    evaluations: int
+
+    def to_json(self) -> dict[str, JSON]:
+        """Turn into a document for a checkpoint's counters.
+
+        :return: the document.
+        """
+        return {"metrics": self.metrics, "evaluations": self.evaluations}
+
+    @staticmethod
+    def from_json(document: JSON) -> "LogLengths":
+        """Read what :meth:`to_json` made.
+
+        :param document: the document.
+        :return: the lengths.
+        :raises TypeError: if it is something else.
+        """
+        if isinstance(document, dict):
+            metrics, evaluations = document.get("metrics"), document.get("evaluations")
+            if isinstance(metrics, int) and isinstance(evaluations, int):
+                return LogLengths(metrics=metrics, evaluations=evaluations)
+        raise TypeError(f"not the lengths of logs: {document!r}")
+
+
+class RunLogs:
+    """The writer of a run's logs; for the process that trains alone.
+
+    :param directory: the run's directory.
+    :raises OSError: if the files cannot be opened.
+    """
+
+    def __init__(self, directory: RunDirectory) -> None:
+        self._metrics = JsonLines(directory.metrics_path)
+        self._evaluations = JsonLines(directory.evaluations_path)
+        self._tensorboard = TensorBoardWriter(directory.tensorboard_path)
+
+    def append_metrics(self, row: MetricsRow) -> None:
+        """Log the learner's metrics.
+
+        :param row: the row.
+        :raises OSError: if the disk is full.
+        """
+        self._metrics.append(row.to_json())
+        scalars = {f"metrics/{name}": value for name, value in row.metrics.items()}
+        self._tensorboard.write(step=row.environment_steps, scalars=scalars)
+
+    def append_evaluation(self, row: EvaluationRow) -> None:
+        """Log an evaluation.
+
+        :param row: the row.
+        :raises OSError: if the disk is full.
+        """
+        self._evaluations.append(row.to_json())
+        scalars = {
+            "evaluation/mean": row.mean,
+            "evaluation/interval_low": row.interval_low,
+            "evaluation/interval_high": row.interval_high,
+        }
+        if row.lengths:
+            scalars["evaluation/length"] = sum(row.lengths) / len(row.lengths)
+        self._tensorboard.write(step=row.environment_steps, scalars=scalars)
+
+    def lengths(self) -> LogLengths:
+        """Tell how long the logs are, once the disk has all their rows; for a checkpoint.
+
+        :return: the lengths.
+        :raises OSError: if the disk cannot take the rows.
+        """
+        self._metrics.flush_to_disk()
+        self._evaluations.flush_to_disk()
+        return LogLengths(metrics=self._metrics.length, evaluations=self._evaluations.length)
+
+    def cut_back(self, lengths: LogLengths, *, environment_steps: int) -> None:
+        """Remove the rows that were written after a checkpoint from which the run goes on.
+
+        :param lengths: the lengths that the checkpoint recorded.
+        :param environment_steps: the environment steps of the checkpoint. TensorBoard, whose events cannot be cut, is
+            told to hide what comes after it.
+        :raises LogError: if a log is shorter than that, or is another file; neither is then changed.
+        """
+        for log, length in ((self._metrics, lengths.metrics), (self._evaluations, lengths.evaluations)):
+            log.require_row_end(length)
+        self._metrics.cut_back(lengths.metrics)
+        self._evaluations.cut_back(lengths.evaluations)
+        self._tensorboard.undo_from(environment_steps + 1)
+
+    def close(self) -> None:
+        """Close all files."""
+        self._metrics.close()
+        self._evaluations.close()
+        self._tensorboard.close()
+
+    def __enter__(self) -> "RunLogs":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def read_metrics(directory: RunDirectory) -> tuple[MetricsRow, ...]:
+    """Read the rows of metrics of a run, also of one that trains.
+
+    :param directory: the run's directory.
+    :return: the rows in the order of the file.
+    :raises LogError: if a line is broken, other than the last.
+    """
+    return tuple(
+        _parsed(path=directory.metrics_path, number=number, row=row, parse=MetricsRow.from_json)
+        for number, row in enumerate(read_rows(directory.metrics_path), start=1)
+    )
+
+
+def read_evaluations(directory: RunDirectory) -> tuple[EvaluationRow, ...]:
+    """Read the evaluations of a run, also of one that trains.
+
+    :param directory: the run's directory.
+    :return: the rows in the order of the file.
+    :raises LogError: if a line is broken, other than the last.
+    """
+    return tuple(
+        _parsed(path=directory.evaluations_path, number=number, row=row, parse=EvaluationRow.from_json)
+        for number, row in enumerate(read_rows(directory.evaluations_path), start=1)
+    )
+
+
+def _parsed(*, path: Path, number: int, row: Mapping[str, JSON], parse: Callable[[Mapping[str, JSON]], Row]) -> Row:
+    try:
+        return parse(row)
+    except KeyError as error:
+        raise LogError(f"{path}, line {number}: {error} is missing") from error
+    except (TypeError, ValueError) as error:
+        raise LogError(f"{path}, line {number}: {error}") from error

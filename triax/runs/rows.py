@@ -1,0 +1,155 @@
+"""The rows of a run's logs: what one line of ``metrics.jsonl`` and of ``evaluations.jsonl`` says.
+
+The rows are strict JSON, which knows neither NaN nor infinity: a number that is not finite is written as ``null`` and
+read as NaN. All other numbers are written with the digits that make them read back as the same number.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from triax.runs.files import JSON
+
+_RESERVED = frozenset({"environment_steps", "updates", "policy_version", "wall_seconds"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricsRow:
+    """The learner's metrics at one moment.
+
+    :param environment_steps: the environment steps taken so far.
+    :param updates: the gradient steps taken so far.
+    :param policy_version: the number of the policy that was published last.
+    :param wall_seconds: the time that the run has trained, over all its lives.
+    :param metrics: the metrics by name. None may have the name of one of the fields above.
+    """
+
+    environment_steps: int
+    updates: int
+    policy_version: int
+    wall_seconds: float
+    metrics: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        taken = sorted(_RESERVED & self.metrics.keys())
+        if taken:
+            raise ValueError(f"a metric cannot be called {taken[0]!r}: a row has a number of this name")
+
+    def to_json(self) -> dict[str, JSON]:
+        """Turn into a row.
+
+        :return: the object of one line.
+        """
+        return {
+            "environment_steps": int(self.environment_steps),
+            "updates": int(self.updates),
+            "policy_version": int(self.policy_version),
+            "wall_seconds": _number(self.wall_seconds),
+            **{name: _number(value) for name, value in self.metrics.items()},
+        }
+
+    @staticmethod
+    def from_json(row: Mapping[str, JSON]) -> "MetricsRow":
+        """Read what :meth:`to_json` made.
+
+        :param row: the object of one line.
+        :return: the row.
+        :raises KeyError: if a field is missing.
+        :raises TypeError: if a value is not a number.
+        """
+        return MetricsRow(
+            environment_steps=_integer(row, "environment_steps"),
+            updates=_integer(row, "updates"),
+            policy_version=_integer(row, "policy_version"),
+            wall_seconds=_float(row["wall_seconds"]),
+            metrics={name: _float(value) for name, value in row.items() if name not in _RESERVED},
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationRow:
+    """One evaluation of one policy version.
+
+    :param environment_steps: the environment steps that training had taken when the policy was published.
+    :param updates: the gradient steps that training had taken then.
+    :param policy_version: the number of the policy.
+    :param wall_seconds: the time that the run had trained, over all its lives.
+    :param episodes: how many episodes were played.
+    :param returns: the undiscounted return of each episode.
+    :param lengths: the steps of each episode.
+    :param mean: the mean return.
+    :param interval_low: the lower end of the mean's confidence interval.
+    :param interval_high: its upper end.
+    """
+
+    environment_steps: int
+    updates: int
+    policy_version: int
+    wall_seconds: float
+    episodes: int
+    returns: tuple[float, ...]
+    lengths: tuple[int, ...]
+    mean: float
+    interval_low: float
+    interval_high: float
+
+    def to_json(self) -> dict[str, JSON]:
+        """Turn into a row.
+
+        :return: the object of one line.
+        """
+        return {
+            "environment_steps": int(self.environment_steps),
+            "updates": int(self.updates),
+            "policy_version": int(self.policy_version),
+            "wall_seconds": _number(self.wall_seconds),
+            "episodes": int(self.episodes),
+            "returns": [_number(value) for value in self.returns],
+            "lengths": [int(value) for value in self.lengths],
+            "mean": _number(self.mean),
+            "interval_low": _number(self.interval_low),
+            "interval_high": _number(self.interval_high),
+        }
+
+    @staticmethod
+    def from_json(row: Mapping[str, JSON]) -> "EvaluationRow":
+        """Read what :meth:`to_json` made.
+
+        :param row: the object of one line.
+        :return: the row.
+        :raises KeyError: if a field is missing.
+        :raises TypeError: if a value is not a number.
+        """
+        return EvaluationRow(
+            environment_steps=_integer(row, "environment_steps"),
+            updates=_integer(row, "updates"),
+            policy_version=_integer(row, "policy_version"),
+            wall_seconds=_float(row["wall_seconds"]),
+            episodes=_integer(row, "episodes"),
+            returns=tuple(_float(value) for value in cast(list[JSON], row["returns"])),
+            lengths=tuple(int(_float(value)) for value in cast(list[JSON], row["lengths"])),
+            mean=_float(row["mean"]),
+            interval_low=_float(row["interval_low"]),
+            interval_high=_float(row["interval_high"]),
+        )
+
+
+def _number(value: float) -> float | None:
+    converted = float(value)  # a subclass of float, such as NumPy's, becomes Python's own
+    return converted if math.isfinite(converted) else None
+
+
+def _float(value: JSON) -> float:
+    if value is None:
+        return math.nan
+    if not isinstance(value, int | float):
+        raise TypeError(f"{value!r} is not a number")
+    return float(value)
+
+
+def _integer(row: Mapping[str, JSON], name: str) -> int:
+    value = row[name]
+    if not isinstance(value, int):
+        raise TypeError(f"{name}: {value!r} is not an integer")
+    return value
