@@ -1,0 +1,1 @@
+"""Training: the loops, what surrounds them, and the experiments that describe them."""

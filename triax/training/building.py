@@ -1,0 +1,213 @@
+"""From an experiment to its parts: specs, learner, loop, evaluator. Everything that cannot work is refused here."""
+
+import dataclasses
+from typing import Any
+
+import jax
+
+from triax.datasets import Dataset, DatasetSource, load_dataset
+from triax.evaluation import Evaluator
+from triax.learners.interface import (
+    DatasetPlan,
+    Learner,
+    MixturePlan,
+    OnPolicyPlan,
+    ReplayPlan,
+    StreamPlan,
+)
+from triax.random import derive_seed
+from triax.replay import MixtureSource, Replay
+from triax.rollout import Fleet, InlineFleet
+from triax.spaces import space_spec
+from triax.training.experiment import Experiment
+from triax.training.loops import Loop, OfflineLoop, OnPolicyLoop, ReplayLoop, StreamLoop
+from triax.types import EnvironmentSpec
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Parts:
+    """The parts of an experiment.
+
+    :ivar spec: of observations and actions.
+    :ivar learner: the algorithm.
+    :ivar loop: advances learning.
+    :ivar evaluator: None where there is no environment.
+    :ivar notes: what the user should know at the start, a line each.
+    """
+
+    spec: EnvironmentSpec
+    learner: Learner[Any]
+    loop: Loop
+    evaluator: Evaluator | None
+    notes: tuple[str, ...]
+
+    def close(self) -> None:
+        """Close environments. Can be called twice."""
+        self.loop.close()
+        if self.evaluator is not None:
+            self.evaluator.close()
+
+
+def environment_spec(*, experiment: Experiment) -> EnvironmentSpec:
+    """Read the spaces of the environment, or of the dataset where there is none.
+
+    :param experiment: the experiment.
+    :return: the specs.
+    :raises UnsupportedSpace: if a space has no inside form.
+    """
+    if experiment.environment is None:
+        assert experiment.dataset is not None
+        dataset = load_dataset(experiment.dataset)
+        return EnvironmentSpec(observation=dataset.observation_spec, action=dataset.action_spec)
+    environment = experiment.environment.make()
+    try:
+        return EnvironmentSpec(
+            observation=space_spec(space=environment.observation_space, role="observation"),
+            action=space_spec(space=environment.action_space, role="action"),
+        )
+    finally:
+        environment.close()
+
+
+def build(*, experiment: Experiment) -> Parts:
+    """Build everything that an experiment names.
+
+    :param experiment: the experiment.
+    :return: its parts.
+    :raises ValueError: if the parts do not fit together, with the field and the remedy.
+    """
+    spec = environment_spec(experiment=experiment)
+    learner = experiment.learner.build(observation_spec=spec.observation, action_spec=spec.action)
+    notes: list[str] = []
+    match learner.data_plan:
+        case StreamPlan() as plan:
+            fleet = _fleet(experiment=experiment, learner=learner, spec=spec)
+            loop: Loop = StreamLoop(
+                learner=learner, plan=plan, fleet=fleet, environments=fleet.environments, seed=experiment.seed
+            )
+        case OnPolicyPlan() as plan:
+            fleet = _fleet(experiment=experiment, learner=learner, spec=spec)
+            loop = OnPolicyLoop(
+                learner=learner, plan=plan, fleet=fleet, environments=fleet.environments, seed=experiment.seed
+            )
+        case ReplayPlan() as plan:
+            replay = _replay(experiment=experiment, learner=learner, spec=spec, plan=plan)
+            notes.append(replay.describe_memory())
+            loop = ReplayLoop(
+                learner=learner,
+                plan=plan,
+                batch_size=plan.batch_size,
+                fleet=_fleet(experiment=experiment, learner=learner, spec=spec),
+                replay=replay,
+                source=replay,
+                updates_per_call=experiment.loop.updates_per_call,
+                seed=experiment.seed,
+            )
+        case DatasetPlan() as plan:
+            loop = _offline_loop(experiment=experiment, learner=learner, plan=plan, spec=spec)
+        case MixturePlan() as plan:
+            dataset = _dataset(experiment=experiment, learner=learner, spec=spec)
+            replay = _replay(experiment=experiment, learner=learner, spec=spec, plan=plan.replay)
+            notes.append(replay.describe_memory())
+            loop = ReplayLoop(
+                learner=learner,
+                plan=plan.replay,
+                batch_size=plan.replay.batch_size + plan.dataset.batch_size,
+                fleet=_fleet(experiment=experiment, learner=learner, spec=spec),
+                replay=replay,
+                source=MixtureSource(
+                    first=replay,
+                    second=DatasetSource(dataset),
+                    first_rows=plan.replay.batch_size,
+                    second_rows=plan.dataset.batch_size,
+                ),
+                updates_per_call=experiment.loop.updates_per_call,
+                seed=experiment.seed,
+            )
+        case other:
+            raise TypeError(f"{type(learner).__name__}.data_plan is {other!r}, which no training loop knows.")
+    return Parts(
+        spec=spec,
+        learner=learner,
+        loop=loop,
+        evaluator=build_evaluator(experiment=experiment, learner=learner, spec=spec),
+        notes=tuple(notes),
+    )
+
+
+def build_evaluator(*, experiment: Experiment, learner: Learner[Any], spec: EnvironmentSpec) -> Evaluator | None:
+    """Build what evaluates policies of an experiment.
+
+    :param experiment: the experiment.
+    :param learner: whose policy.
+    :param spec: of its environment.
+    :return: the evaluator; None where there is no environment.
+    """
+    if experiment.environment is None:
+        return None
+    return Evaluator(
+        make=experiment.environment.make,
+        policy=learner.policy,
+        observation_spec=spec.observation,
+        action_spec=spec.action,
+        config=experiment.evaluation,
+    )
+
+
+def _fleet(*, experiment: Experiment, learner: Learner[Any], spec: EnvironmentSpec) -> Fleet:
+    if experiment.environment is None:
+        raise ValueError(
+            f"Experiment.environment=None: {type(learner).__name__} learns from an environment; set the field."
+        )
+    return InlineFleet(
+        config=experiment.rollout,
+        make=experiment.environment.make,
+        policy=learner.policy,
+        observation_spec=spec.observation,
+        action_spec=spec.action,
+        extras_spec=learner.extras_spec,
+        seed=derive_seed(seed=experiment.seed, name=("rollout",)),
+    )
+
+
+def _replay(*, experiment: Experiment, learner: Learner[Any], spec: EnvironmentSpec, plan: ReplayPlan) -> Replay:
+    replay = Replay(
+        config=experiment.replay,
+        observation_spec=spec.observation,
+        action_spec=spec.action,
+        extras_spec=learner.extras_spec,
+        streams=experiment.rollout.environments,
+        capacity=min(experiment.replay.capacity, experiment.total_steps),
+    )
+    replay.check_plan(unit=plan.unit, batch_size=plan.batch_size)
+    return replay
+
+
+def _dataset(*, experiment: Experiment, learner: Learner[Any], spec: EnvironmentSpec) -> Dataset:
+    if experiment.dataset is None:
+        raise ValueError(
+            f"Experiment.dataset=None: {type(learner).__name__} learns from recorded experience; set the field."
+        )
+    return load_dataset(experiment.dataset, observation_spec=spec.observation, action_spec=spec.action)
+
+
+def _offline_loop(
+    *, experiment: Experiment, learner: Learner[Any], plan: DatasetPlan, spec: EnvironmentSpec
+) -> OfflineLoop:
+    dataset = _dataset(experiment=experiment, learner=learner, spec=spec)
+    held_out = None
+    if plan.held_out_fraction > 0.0:
+        parts = dataset.split(
+            held_out_fraction=plan.held_out_fraction, seed=derive_seed(seed=experiment.seed, name=("held out",))
+        )
+        dataset = parts.training
+        held_out = DatasetSource(parts.held_out).everything(unit=plan.unit)
+    return OfflineLoop(
+        learner=learner,
+        plan=plan,
+        training=dataset.trajectory,
+        source=DatasetSource(dataset),
+        held_out=jax.device_put(held_out),
+        updates_per_call=experiment.loop.updates_per_call,
+        seed=experiment.seed,
+    )

@@ -1,0 +1,118 @@
+"""Configurations as JSON: how an experiment is stored with its run, and read back.
+
+Dataclasses and callables are stored by their importable name. Reading back never runs code that lies in the run
+directory: a *resolver* decides which names may be looked up, and where.
+"""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from triax.training.importing import importable_name
+
+Description: TypeAlias = Any
+"""JSON values."""
+
+Resolver: TypeAlias = Callable[[str], Any]
+"""From ``module:qualified name`` to the thing, or an error."""
+
+
+class CannotDescribe(ValueError):
+    """A value of an experiment cannot be stored, so that the run could not be resumed."""
+
+
+def describe(value: Any, *, path: str = "experiment") -> Description:
+    """Turn a configuration into JSON values.
+
+    :param value: dataclasses, tuples, dicts, numbers, strings, paths, and callables that can be imported.
+    :param path: names the value in errors.
+    :return: JSON values.
+    :raises CannotDescribe: if a value cannot be stored, with its path and the remedy.
+    """
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else {"$float": str(value)}
+    if isinstance(value, Path):
+        return {"$path": str(value)}
+    if isinstance(value, list | tuple):
+        return [describe(part, path=f"{path}[{index}]") for index, part in enumerate(value)]
+    if isinstance(value, Mapping):
+        if not all(isinstance(key, str) and not key.startswith("$") for key in value):
+            raise CannotDescribe(f"{path}: the keys of a mapping must be strings that do not begin with $.")
+        return {key: describe(part, path=f"{path}[{key!r}]") for key, part in value.items()}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {
+            field.name: describe(getattr(value, field.name), path=f"{path}.{field.name}")
+            for field in dataclasses.fields(value)
+            if field.init
+        }
+        return {"$type": _name(type(value), path=path), "fields": fields}
+    if isinstance(value, functools.partial):
+        return {
+            "$partial": describe(value.func, path=f"{path}.func"),
+            "arguments": describe(value.args, path=f"{path}.args"),
+            "keywords": describe(value.keywords, path=f"{path}.keywords"),
+        }
+    if callable(value):
+        return {"$import": _name(value, path=path)}
+    raise CannotDescribe(
+        f"{path}: {value!r} of type {type(value).__name__} cannot be stored with the run; use numbers, strings, "
+        "tuples, "
+        "dicts, frozen dataclasses, or functions and classes that can be imported."
+    )
+
+
+def restore(description: Description, *, resolve: Resolver) -> Any:
+    """Read back what :func:`describe` wrote.
+
+    :param description: JSON values.
+    :param resolve: looks names up.
+    :return: the configuration; sequences become tuples.
+    :raises ValueError: if a dataclass refuses its fields.
+    """
+    read = functools.partial(restore, resolve=resolve)
+    if isinstance(description, list):
+        return tuple(read(part) for part in description)
+    if not isinstance(description, dict):
+        return description
+    if "$float" in description:
+        return float(description["$float"])
+    if "$path" in description:
+        return Path(description["$path"])
+    if "$import" in description:
+        return resolve(description["$import"])
+    if "$partial" in description:
+        return functools.partial(
+            read(description["$partial"]), *read(description["arguments"]), **read(description["keywords"])
+        )
+    if "$type" in description:
+        kind = resolve(description["$type"])
+        if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
+            raise ValueError(f"{description['$type']} is not a dataclass.")
+        return kind(**{name: read(value) for name, value in description["fields"].items()})
+    return {key: read(value) for key, value in description.items()}
+
+
+def named_modules(description: Description) -> set[str]:
+    """List the modules that a description names.
+
+    :param description: JSON values.
+    :return: names of modules.
+    """
+    if isinstance(description, list):
+        return set().union(*map(named_modules, description)) if description else set()
+    if not isinstance(description, dict):
+        return set()
+    own = {description[key].split(":")[0] for key in ("$type", "$import") if key in description}
+    return own.union(*(named_modules(value) for value in description.values()))
+
+
+def _name(value: Any, *, path: str) -> str:
+    try:
+        return importable_name(value)
+    except ValueError as error:
+        raise CannotDescribe(f"{path}: {error}") from None

@@ -1,0 +1,106 @@
+"""An experiment: everything that decides what a training run does, as frozen dataclasses in Python code.
+
+Only the training loop sees a whole :class:`Experiment`; each component receives its own config.
+"""
+
+import dataclasses
+
+from triax.datasets import DatasetConfig
+from triax.environments import EnvironmentConfig
+from triax.evaluation import EvaluationConfig
+from triax.learners.interface import LearnerConfig
+from triax.replay import ReplayConfig
+from triax.rollout import RolloutConfig
+from triax.training.callbacks import Callback
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CheckpointConfig:
+    """When the whole state is saved, and what is kept."""
+
+    interval: int = 10_000
+    """Environment steps (updates, for offline learners) between checkpoints. One is always made at the end."""
+    keep_last: int = 2
+    """How many keep everything that resuming needs. The best by score keeps its policy."""
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        for name in ("interval", "keep_last"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"CheckpointConfig.{name}={getattr(self, name)} must be at least 1.")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StopConfig:
+    """What ends a run before its steps are used up."""
+
+    at_return: float | None = None
+    """End when an evaluation's mean return reaches this."""
+    after_seconds: float | None = None
+    """End after this many seconds of wall time, resumed time included. Such a run cannot be reproduced exactly."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LoopConfig:
+    """How the training loop works; figures for speed and for learning come from the same settings."""
+
+    updates_per_call: int = 8
+    """Replay: updates in one compiled call. The policy that acts is up to this many updates old."""
+    log_interval: int = 1000
+    """Environment steps (updates, for offline learners) between rows of metrics.jsonl."""
+    video: bool = True
+    """Whether the final policy is filmed, where the environment can render pictures."""
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        for name in ("updates_per_call", "log_interval"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"LoopConfig.{name}={getattr(self, name)} must be at least 1.")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """What is learned, by what, from what, for how long."""
+
+    name: str
+    """Names the run directory and the curve in comparisons."""
+    learner: LearnerConfig
+    """The algorithm and its settings."""
+    environment: EnvironmentConfig | None = None
+    """Where experience comes from, and where policies are evaluated."""
+    dataset: DatasetConfig | None = None
+    """Recorded experience, for learners that need it."""
+    total_steps: int
+    """Environment steps; updates, for offline learners."""
+    seed: int = 0
+    """Every random number of the run follows from it."""
+    rollout: RolloutConfig = dataclasses.field(default_factory=RolloutConfig)
+    """How environments are stepped."""
+    replay: ReplayConfig = dataclasses.field(default_factory=ReplayConfig)
+    """How experience is kept, for learners that replay it."""
+    loop: LoopConfig = dataclasses.field(default_factory=LoopConfig)
+    """How the training loop works."""
+    evaluation: EvaluationConfig = dataclasses.field(default_factory=EvaluationConfig)
+    """How and when policies are evaluated."""
+    checkpoint: CheckpointConfig = dataclasses.field(default_factory=CheckpointConfig)
+    """How and when the state is saved."""
+    stop: StopConfig = dataclasses.field(default_factory=StopConfig)
+    """What ends the run early."""
+    callbacks: tuple[Callback, ...] = ()
+    """Called during training; see :class:`triax.training.callbacks.Callback`."""
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        if not self.name or any(character in self.name for character in "/\\\0") or self.name.startswith("."):
+            raise ValueError(f"Experiment.name={self.name!r} must be usable as the name of a folder.")
+        if self.total_steps < 1:
+            raise ValueError(f"Experiment.total_steps={self.total_steps} must be at least 1.")
+        if self.seed < 0:
+            raise ValueError(f"Experiment.seed={self.seed} must be at least 0.")
+        if not isinstance(self.learner, LearnerConfig):
+            raise ValueError(
+                f"Experiment.learner={self.learner!r} must be a learner's config, such as triax.SACConfig(), with a "
+                "method build."
+            )
+        if self.environment is None and self.dataset is None:
+            raise ValueError("Experiment: set `environment`, `dataset` or both; there is nothing to learn from.")

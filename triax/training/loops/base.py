@@ -1,0 +1,208 @@
+"""What all training loops share: counters, the learner's compiled functions, and what one iteration reports."""
+
+import abc
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from triax.learners.interface import Learner
+from triax.random import KeyArray, derive_key
+from triax.rollout import Fleet
+from triax.trees import Tree, to_numpy, tree_dataclass
+from triax.types import ActionMode, EpisodeSummary
+
+
+@dataclasses.dataclass(kw_only=True)
+class Counters:
+    """How far a run is.
+
+    :ivar environment_steps: steps taken, over all environments.
+    :ivar updates: gradient steps.
+    :ivar policy_version: policies published.
+    """
+
+    environment_steps: int = 0
+    updates: int = 0
+    policy_version: int = 0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Iteration:
+    """What one iteration of a loop reports.
+
+    :ivar metrics: the learner's metrics dataclasses, leaves of shape [updates], still on the device.
+    :ivar episodes: episodes that ended.
+    :ivar finished: why the loop has nothing more to do; None while it has.
+    """
+
+    metrics: tuple[Tree, ...] = ()
+    episodes: tuple[EpisodeSummary, ...] = ()
+    finished: str | None = None
+
+
+@tree_dataclass
+class LoopState:
+    """A loop's part of a checkpoint, as trees of arrays.
+
+    :ivar learner: the learner's state.
+    :ivar fleet: where the environments are; an empty tuple if there are none.
+    :ivar source: what the replay holds; an empty tuple if there is none.
+    :ivar own: the loop's own arrays.
+    """
+
+    learner: Tree
+    fleet: Tree
+    source: Tree
+    own: Tree
+
+
+class Loop(abc.ABC):
+    """Advances learning in iterations. At the end of each, its state is one consistent cut.
+
+    :param learner: the algorithm.
+    :param seed: the run's seed.
+    """
+
+    def __init__(self, *, learner: Learner[Any], seed: int) -> None:
+        self.learner = learner
+        self.counters = Counters()
+        self.learner_state = jax.jit(learner.initial_state)(key=derive_key(seed=seed, name=("learner",)))
+        self._update_key = derive_key(seed=seed, name=("update",))
+        self._ingest: Callable[..., Any] = jax.jit(learner.ingest, donate_argnames="state")
+
+    @property
+    @abc.abstractmethod
+    def steps(self) -> int:
+        """What the schedules count: environment steps, or updates where no environment is stepped."""
+
+    @abc.abstractmethod
+    def advance(self, *, limit: int) -> Iteration:
+        """Make one iteration.
+
+        :param limit: how many steps until the next event of a schedule; an iteration may end there, and goes beyond
+            only where it cannot be split.
+        :return: what happened.
+        """
+
+    def policy_parameters(self) -> Tree:
+        """Extract what the policy acts with, from the learner's state.
+
+        :return: a tree on the device.
+        """
+        return self.learner.policy_parameters(state=self.learner_state)
+
+    def agent_parameters(self) -> Tree:
+        """Extract the parameters to evaluate and to keep; a learner with early stopping keeps its best.
+
+        :return: a tree on the device.
+        """
+        return self.policy_parameters()
+
+    @abc.abstractmethod
+    def state(self) -> LoopState:
+        """Copy everything that changes to the host.
+
+        :return: trees of NumPy arrays.
+        """
+
+    @abc.abstractmethod
+    def restore(self, *, state: LoopState, counters: Counters) -> None:
+        """Take over a state.
+
+        :param state: from :meth:`state`.
+        :param counters: of the same moment.
+        """
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """End what the loop holds open. Can be called twice."""
+
+
+class FleetLoop(Loop):
+    """A loop over experience that a fleet makes.
+
+    :param learner: the algorithm.
+    :param fleet: makes experience.
+    :param seed: the run's seed.
+    """
+
+    def __init__(self, *, learner: Learner[Any], fleet: Fleet, seed: int) -> None:
+        super().__init__(learner=learner, seed=seed)
+        self._fleet = fleet
+
+    @property
+    def steps(self) -> int:
+        """Environment steps."""
+        return self.counters.environment_steps
+
+    def state(self) -> LoopState:
+        """Copy everything that changes; see :meth:`Loop.state`."""
+        return LoopState(learner=to_numpy(self.learner_state), fleet=self._fleet.state(), source=(), own=())
+
+    def restore(self, *, state: LoopState, counters: Counters) -> None:
+        """Take over a state; see :meth:`Loop.restore`."""
+        self.counters = counters
+        self.learner_state = to_device(state.learner)
+        self._fleet.restore(state.fleet)
+        self._send_policy()
+
+    def close(self) -> None:
+        """Close the fleet."""
+        self._fleet.close()
+
+    def acting_mode(self) -> ActionMode:
+        """Say how the fleet is to act now."""
+        return ActionMode.SAMPLE
+
+    def publish(self) -> None:
+        """Give the fleet a new policy version: the learner's of now."""
+        self.counters.policy_version += 1
+        self._send_policy()
+
+    def _send_policy(self) -> None:
+        self._fleet.publish(
+            parameters=self.policy_parameters(), version=self.counters.policy_version, mode=self.acting_mode()
+        )
+
+
+def compiled_updates(*, learner: Learner[Any]) -> Callable[..., Any]:
+    """Compile several updates into one call, the learner's state donated.
+
+    :param learner: the algorithm.
+    :return: from (state, batches with a leading axis of updates, key, number of the first update) to the new state
+        and the outputs of all updates. No value comes to the host in between.
+    """
+
+    def updates(state: Tree, batches: Tree, key: KeyArray, first_update: jax.Array) -> tuple[Tree, Tree]:
+        count = jax.tree.leaves(batches)[0].shape[0]
+
+        def step(state: Tree, inputs: Tree) -> tuple[Tree, Tree]:
+            batch, number = inputs
+            return learner.update(state=state, batch=batch, key=jax.random.fold_in(key, number))
+
+        return jax.lax.scan(step, state, (batches, first_update + jnp.arange(count, dtype=jnp.uint32)))
+
+    compiled: Callable[..., Any] = jax.jit(updates, donate_argnums=0)
+    return compiled
+
+
+def to_device(tree: Tree) -> Tree:
+    """Bring a restored tree to the device as arrays of JAX's own.
+
+    :param tree: NumPy arrays.
+    :return: the same structure.
+    """
+    return jax.tree.map(lambda leaf: jnp.array(leaf, copy=True), tree)
+
+
+def update_number(updates: int) -> np.uint32:
+    """Number an update for the derivation of its key.
+
+    :param updates: updates before it.
+    :return: as an array scalar, so that a new number is no new compilation.
+    """
+    return np.uint32(updates)

@@ -1,0 +1,136 @@
+"""Learning from all experience kept so far, or from a mixture of that and a dataset."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from triax.learners.interface import Learner, ReplayPlan
+from triax.random import derive_generator
+from triax.replay import BatchSource, Replay
+from triax.rollout import Fleet
+from triax.training.loops.base import (
+    Counters,
+    FleetLoop,
+    Iteration,
+    LoopState,
+    compiled_updates,
+    update_number,
+)
+from triax.trees import Tree, replace, to_numpy
+from triax.types import ActionMode, EpisodeSummary
+
+
+class ReplayLoop(FleetLoop):
+    """Collects, keeps, and updates in a fixed ratio.
+
+    An iteration collects as many steps as one compiled call of updates asks for, and makes the calls that are due.
+    While the device works, the batches of the next call are drawn: from the replay as it is then, so that which rows
+    they hold follows from the seed, the update's number and the replay at that point, and not from timing.
+
+    :param learner: the algorithm.
+    :param plan: the replay's part of its plan.
+    :param batch_size: rows a batch, over all sources.
+    :param fleet: makes experience.
+    :param replay: keeps it.
+    :param source: where batches are drawn from: the replay, or a mixture with it.
+    :param updates_per_call: updates in one compiled call.
+    :param seed: the run's seed.
+    """
+
+    def __init__(
+        self,
+        *,
+        learner: Learner[Any],
+        plan: ReplayPlan,
+        batch_size: int,
+        fleet: Fleet,
+        replay: Replay,
+        source: BatchSource,
+        updates_per_call: int,
+        seed: int,
+    ) -> None:
+        super().__init__(learner=learner, fleet=fleet, seed=seed)
+        self._plan = plan
+        self._batch_size = batch_size
+        self._replay = replay
+        self._source = source
+        self._updates_per_call = updates_per_call
+        self._seed = seed
+        self._updates = compiled_updates(learner=learner)
+        self._prepared: Tree | None = None
+        self.publish()
+
+    def advance(self, *, limit: int) -> Iteration:
+        """Collect and update; see :meth:`Loop.advance`."""
+        episodes = self._collect(steps=min(limit, self._steps_to_collect()))
+        metrics = []
+        while self._updates_due() >= self._updates_per_call:
+            batches = self._sample() if self._prepared is None else self._prepared
+            self._prepared = None
+            self.learner_state, output = self._updates(
+                self.learner_state, batches, self._update_key, update_number(self.counters.updates)
+            )
+            self.counters.updates += self._updates_per_call
+            metrics.append(output.metrics)
+            if output.feedback is not None:
+                self._source.feedback(to_numpy(output.feedback))
+            if not self._source.uses_feedback:
+                self._prepared = self._sample()
+        if metrics:
+            self.publish()
+        else:
+            # Experience has come since these were drawn: draw again, so that a resumed run draws the same.
+            self._prepared = None
+        return Iteration(metrics=tuple(metrics), episodes=episodes)
+
+    def state(self) -> LoopState:
+        """Copy everything that changes; see :meth:`Loop.state`."""
+        state = super().state()
+        return replace(state, source=self._source.state(), own={"prepared": np.array(self._prepared is not None)})
+
+    def restore(self, *, state: LoopState, counters: Counters) -> None:
+        """Take over a state; see :meth:`Loop.restore`."""
+        super().restore(state=state, counters=counters)
+        self._source.restore(state.source)
+        # The replay is as it was when they were drawn.
+        self._prepared = self._sample() if bool(state.own["prepared"]) else None
+
+    def acting_mode(self) -> ActionMode:
+        """Act at random at first, then by the policy."""
+        return ActionMode.RANDOM if self._warming_up else ActionMode.SAMPLE
+
+    @property
+    def _warming_up(self) -> bool:
+        return self.counters.environment_steps < self._plan.warmup_steps
+
+    def _collect(self, *, steps: int) -> tuple[EpisodeSummary, ...]:
+        warming_up = self._warming_up
+        episodes: list[EpisodeSummary] = []
+        for chunk in self._fleet.collect(minimum=steps, maximum=steps, timeout=None):
+            self._replay.insert(chunk)
+            if self.learner.ingests:
+                self.learner_state, _ = self._ingest(state=self.learner_state, chunk=chunk.trajectory)
+            self.counters.environment_steps += chunk.steps
+            episodes.extend(chunk.episodes)
+        if warming_up and not self._warming_up:
+            self.publish()
+        return tuple(episodes)
+
+    def _updates_due(self) -> int:
+        learning_steps = self.counters.environment_steps - self._plan.warmup_steps
+        return math.floor(learning_steps * self._plan.updates_per_step) - self.counters.updates
+
+    def _steps_to_collect(self) -> int:
+        if self._warming_up:
+            return self._plan.warmup_steps - self.counters.environment_steps
+        missing = self._updates_per_call - self._updates_due()
+        return max(1, math.ceil(missing / self._plan.updates_per_step))
+
+    def _sample(self) -> Tree:
+        return self._source.sample(
+            unit=self._plan.unit,
+            batch_size=self._batch_size,
+            batches=self._updates_per_call,
+            generator=derive_generator(seed=self._seed, name=("replay", self.counters.updates)),
+        )

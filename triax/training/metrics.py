@@ -1,0 +1,91 @@
+"""What a run reports between two rows of its log: means of the learner's metrics and of the episodes."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from triax.training.loops import Iteration
+from triax.trees import Tree
+from triax.types import EpisodeSummary
+
+
+class Diverged(RuntimeError):
+    """A learner's metrics are no longer finite numbers."""
+
+
+class MetricMeans:
+    """Means since the last row. Metrics stay on the device until a row, or a checkpoint, is due."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, float] = {}
+        self._counts: dict[str, int] = {}
+        self._waiting: list[Tree] = []
+
+    def add(self, *, iteration: Iteration) -> None:
+        """Take in what an iteration reports.
+
+        :param iteration: its metrics and episodes.
+        """
+        self._waiting.extend(iteration.metrics)
+        for episode in iteration.episodes:
+            self._add_episode(episode)
+
+    def take(self) -> dict[str, float]:
+        """Compute the means, and begin anew.
+
+        :return: by name, sorted.
+        :raises Diverged: if a metric is not finite.
+        """
+        self._bring_to_host()
+        means = {name: self._sums[name] / self._counts[name] for name in sorted(self._sums)}
+        self._sums, self._counts = {}, {}
+        broken = [name for name, value in means.items() if not math.isfinite(value)]
+        if broken:
+            raise Diverged(
+                f"learning diverged: {', '.join(f'{name} = {means[name]}' for name in broken)}. Lower the "
+                "learning rate, "
+                "clip the gradient's norm, or scale the rewards; the last checkpoint is from before."
+            )
+        return means
+
+    def state(self) -> dict[str, Any]:
+        """Copy everything that changes.
+
+        :return: JSON values.
+        """
+        self._bring_to_host()
+        return {"sums": dict(self._sums), "counts": dict(self._counts)}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take over what :meth:`state` gave.
+
+        :param state: JSON values.
+        """
+        self._sums, self._counts = dict(state["sums"]), dict(state["counts"])
+        self._waiting = []
+
+    def _bring_to_host(self) -> None:
+        for metrics in jax.device_get(self._waiting):
+            for name, values in _named(metrics).items():
+                # In float64, one sum after the other: the same bits however often a checkpoint comes in between.
+                flat = np.asarray(values, np.float64).ravel()
+                if flat.size:
+                    self._sums[name] = self._sums.get(name, 0.0) + float(np.sum(flat))
+                    self._counts[name] = self._counts.get(name, 0) + flat.size
+        self._waiting = []
+
+    def _add_episode(self, episode: EpisodeSummary) -> None:
+        values = {"episode_return": episode.undiscounted_return, "episode_length": float(episode.length)}
+        for name, value in values.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+            self._counts[name] = self._counts.get(name, 0) + 1
+
+
+def _named(metrics: Tree) -> dict[str, Any]:
+    if isinstance(metrics, Mapping):
+        return dict(metrics)
+    return {field.name: getattr(metrics, field.name) for field in dataclasses.fields(metrics)}

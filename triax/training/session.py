@@ -1,0 +1,222 @@
+"""Training runs from outside: begin one, go on with one."""
+
+import dataclasses
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import triax
+from triax.evaluation import render_episode
+from triax.random import derive_seed
+from triax.runs import (
+    CheckpointStore,
+    EnvironmentDescription,
+    EvaluationRow,
+    NoCheckpoint,
+    Progress,
+    RunDirectory,
+    RunLogs,
+    default_run_directory,
+    environment_description,
+    plot_run,
+    read_rows,
+    write_video,
+)
+from triax.training.building import Parts, build
+from triax.training.description import describe, named_modules, restore
+from triax.training.experiment import Experiment
+from triax.training.importing import check_sources, main_module_name, resolver, source_hashes
+from triax.training.interrupts import TrainingInterrupted
+from triax.training.trainer import TRAINING_PART, Trainer, TrainingOutcome
+
+FORMAT = 1
+"""Of experiment.json."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainingResult:
+    """What a finished run leaves.
+
+    :ivar run_directory: where everything lies.
+    :ivar evaluations: all evaluations, oldest first.
+    :ivar reason: why it ended.
+    """
+
+    run_directory: Path
+    evaluations: tuple[EvaluationRow, ...]
+    reason: str
+
+
+def train(*, experiment: Experiment, run_directory: Path | str | None = None) -> TrainingResult:
+    """Train from the beginning to the end.
+
+    :param experiment: what to do.
+    :param run_directory: a new or empty folder; None makes one under ``runs/``.
+    :return: where the results lie.
+    :raises TrainingInterrupted: on Ctrl-C or ``kill``, after a checkpoint was made.
+    :raises RunDirectoryError: if the folder holds something already.
+    :raises ValueError: if the experiment cannot work; the message names the field, the value and the remedy.
+    """
+    description = describe(experiment)
+    parts = build(experiment=experiment)
+    try:
+        path = default_run_directory(experiment.name) if run_directory is None else Path(run_directory)
+        run = RunDirectory.create(path, _document(experiment=experiment, description=description, parts=parts))
+        return _run(experiment=experiment, parts=parts, run=run, checkpoint=None)
+    finally:
+        parts.close()
+
+
+def resume(
+    *,
+    run_directory: Path | str,
+    checkpoint: Literal["last"] | int = "last",
+    allow_changed_source: bool = False,
+) -> TrainingResult:
+    """Go on with a run that was stopped, from a checkpoint that holds everything.
+
+    :param run_directory: of the run.
+    :param checkpoint: the newest complete one, or the one of these steps; later ones are discarded.
+    :param allow_changed_source: go on although the experiment's Python source is not what it was.
+    :return: where the results lie.
+    :raises RunDirectoryError: if it is not a run directory, or another process trains in it.
+    :raises SourceChanged: if the source has changed.
+    :raises CheckpointDamaged: if the checkpoint is not as it was written; the message offers another.
+    :raises TrainingInterrupted: on Ctrl-C or ``kill``, after a checkpoint was made.
+    """
+    run = RunDirectory.open(Path(run_directory))
+    document: Any = run.document()
+    if not allow_changed_source:
+        check_sources(stored=document["sources"])
+    experiment: Experiment = restore(document["experiment"], resolve=resolver(run_directory=run.path))
+    differences = EnvironmentDescription.from_json(document["machine"]).differences(environment_description())
+    if differences:
+        warnings.warn(
+            "this run was made elsewhere, so that resuming may not be exact to the bit: " + "; ".join(differences),
+            stacklevel=2,
+        )
+    store = CheckpointStore(run.checkpoints_path, keep_last=experiment.checkpoint.keep_last)
+    try:
+        steps: int | None = store.resolve(checkpoint, full=True)
+    except NoCheckpoint:
+        if checkpoint != "last" or store.steps():
+            raise
+        steps = None  # Stopped before the first one: begin again.
+    parts = build(experiment=experiment)
+    try:
+        return _run(experiment=experiment, parts=parts, run=run, checkpoint=steps)
+    finally:
+        parts.close()
+
+
+def evaluations(run: RunDirectory) -> tuple[EvaluationRow, ...]:
+    """Read the evaluations of a run.
+
+    :param run: its directory.
+    :return: the rows, oldest first.
+    """
+    return tuple(EvaluationRow.from_json(row) for row in read_rows(run.evaluations_path))
+
+
+def _document(*, experiment: Experiment, description: Any, parts: Parts) -> dict[str, Any]:
+    modules = named_modules(description) | {main_module_name()}
+    return {
+        "format": FORMAT,
+        "triax": triax.__version__,
+        "name": experiment.name,
+        "seed": experiment.seed,
+        "experiment": description,
+        "module": main_module_name(),
+        "sources": source_hashes(modules),
+        "spec": {"observation": parts.spec.observation.describe(), "action": parts.spec.action.describe()},
+        "machine": environment_description().to_json(),
+    }
+
+
+def _run(*, experiment: Experiment, parts: Parts, run: RunDirectory, checkpoint: int | None) -> TrainingResult:
+    with run.lock():
+        store = CheckpointStore(run.checkpoints_path, keep_last=experiment.checkpoint.keep_last)
+        unit = "updates" if parts.loop.counts_updates else "steps"
+        with Progress(total=experiment.total_steps, unit=unit, description=experiment.name) as progress:
+            progress.say(f"run directory: {run.path}")
+            for note in parts.notes:
+                progress.say(note)
+            outcome = _train(
+                experiment=experiment, parts=parts, run=run, store=store, progress=progress, checkpoint=checkpoint
+            )
+        if outcome.interrupted:
+            raise TrainingInterrupted(
+                f"{outcome.reason}; checkpoint {store.resolve('last', full=True)} is saved. Go on with: "
+                f"triax resume {run.path}"
+            )
+        plot_run(run)
+        if experiment.loop.video and experiment.environment is not None:
+            film(experiment=experiment, parts=parts, run=run)
+    return TrainingResult(run_directory=run.path, evaluations=evaluations(run), reason=outcome.reason)
+
+
+def _train(
+    *,
+    experiment: Experiment,
+    parts: Parts,
+    run: RunDirectory,
+    store: CheckpointStore,
+    progress: Progress,
+    checkpoint: int | None,
+) -> TrainingOutcome:
+    with _logs(run=run, parts=parts) as logs:
+        trainer = Trainer(
+            experiment=experiment,
+            loop=parts.loop,
+            evaluator=parts.evaluator,
+            store=store,
+            logs=logs,
+            progress=progress,
+        )
+        if checkpoint is None:
+            store.prepare()
+            logs.cut_back(metrics=0, evaluations=0)
+        else:
+            counters: Any = store.counters(checkpoint)
+            state = store.load(steps=checkpoint, part=TRAINING_PART, template=parts.loop.state(), exact_shapes=False)
+            store.discard_after(checkpoint)
+            logs.cut_back(**counters["logs"])
+            trainer.restore(state=state, counters=counters)
+            progress.say(f"resumed from checkpoint {checkpoint}")
+        return trainer.run()
+
+
+@contextmanager
+def _logs(*, run: RunDirectory, parts: Parts) -> Iterator[RunLogs]:
+    logs = RunLogs(run)
+    try:
+        yield logs
+    finally:
+        logs.close()
+
+
+def film(*, experiment: Experiment, parts: Parts, run: RunDirectory) -> Path | None:
+    """Film one episode of the policy of now, where the environment can render pictures.
+
+    :param experiment: names the environment.
+    :param parts: the loop and its learner.
+    :param run: takes the video.
+    :return: the video's path; None if the environment cannot be filmed.
+    """
+    assert experiment.environment is not None
+    make = experiment.environment.make
+    filmed = render_episode(
+        make_rendering=lambda: make(render_mode="rgb_array"),
+        policy=parts.learner.policy,
+        parameters=parts.loop.agent_parameters(),
+        observation_spec=parts.spec.observation,
+        action_spec=parts.spec.action,
+        seed=derive_seed(seed=experiment.seed, name=("video",)),
+    )
+    if filmed is None:
+        return None
+    path = run.videos_path / f"{parts.loop.steps}.mp4"
+    write_video(frames=filmed.frames, path=path, fps=filmed.fps)
+    return path
