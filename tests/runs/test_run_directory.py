@@ -23,6 +23,19 @@ with RunDirectory.open(Path(sys.argv[1])).lock():
     time.sleep(600)
 """
 
+PARENT = """
+import os, sys, time
+from pathlib import Path
+from triax.runs.directory import RunDirectory
+with RunDirectory.open(Path(sys.argv[1])).lock():
+    if os.fork() == 0:
+        print("the child lives", flush=True)
+        sys.stdin.read()
+        print("the child ends", flush=True)
+    else:
+        time.sleep(600)
+"""
+
 
 def test_a_run_is_made_and_found(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "run"
@@ -108,22 +121,23 @@ def test_the_kernel_releases_the_lock_of_the_dead(tmp_path: Path) -> None:
         pass
 
 
-@pytest.mark.filterwarnings("ignore:os.fork")
-@pytest.mark.filterwarnings("ignore:This process")
 def test_a_forked_child_does_not_hold_the_lock(tmp_path: Path) -> None:
     run = RunDirectory.create(tmp_path, {})
-    reader, writer = os.pipe()
-    with run.lock():
-        child = os.fork()
-        if child == 0:
-            os.close(writer)
-            os.read(reader, 1)  # until the parent is done
-            os._exit(0)
-    with run.lock():
-        pass
-    os.close(writer)
-    os.waitpid(child, 0)
-    os.close(reader)
+    with subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", PARENT, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as parent:
+        assert parent.stdin is not None
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "the child lives\n"
+        parent.kill()
+        parent.wait()
+        with run.lock():
+            pass
+        parent.stdin.close()
+        assert parent.stdout.readline() == "the child ends\n"  # so it lived until now
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
