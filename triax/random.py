@@ -6,6 +6,8 @@ no random state to save: a resumed run derives what the stopped one would have d
 """
 
 import hashlib
+import json
+import operator
 from typing import TypeAlias
 
 import jax
@@ -25,10 +27,12 @@ def derive_seed(*, seed: int, name: tuple[Name, ...], limit: int = 2**64) -> int
 
     :param seed: the run's seed, any integer.
     :param name: what the seed is for; strings and integers.
-    :param limit: the result is below it.
+    :param limit: the result is below it; at most 2¹²⁸.
     :return: an integer in [0, limit).
     """
-    text = "/".join(f"{type(part).__name__}:{part}" for part in (seed, *name))
+    # JSON keeps names apart, whatever characters they hold; a NumPy integer names the same thing as a plain one.
+    parts = [part if isinstance(part, str) else int(operator.index(part)) for part in (seed, *name)]
+    text = json.dumps(parts)
     digest = hashlib.sha256(text.encode()).digest()
     return int.from_bytes(digest[:16], "little") % limit
 

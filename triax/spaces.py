@@ -9,7 +9,7 @@ space                     inside form                                           
 ========================  ==========================================================  ============
 ``Box``, floats           float32; components with finite bounds scaled to [-1, 1],   BoxLeaf
                           the others left in the environment's own units
-``Box``, integers         float32, scaled likewise (observations only)                BoxLeaf
+``Box``, integers, bools  float32, scaled likewise (observations only)                BoxLeaf
 ``Box``, uint8            uint8 as it is, until the encoder (observations only)       ImageLeaf
 ``Discrete``              int32 in [0, n), whatever the space's start                 DiscreteLeaf
 ``MultiDiscrete``         int32, component i in [0, sizes[i])                         DiscreteLeaf
@@ -36,6 +36,9 @@ Role: TypeAlias = Literal["action", "observation"]
 
 LARGEST_BOUND = 1e6
 """A bound beyond this is a stand-in for "unbounded" (CartPole's velocities: 3.4e38) and is not scaled by."""
+
+LARGEST_CHOICE = 2**31
+"""The largest number of options of a choice: choices are int32 inside."""
 
 
 class UnsupportedSpace(ValueError):
@@ -81,9 +84,18 @@ class BoxLeaf:
         """Build the conversion of inside arrays [..., *shape] to the environment's units, within its bounds."""
         centre, half_width = self._offset_and_scale()
         dtype = np.dtype(self.outside_dtype)
-        low = np.asarray(self.low, np.float64).reshape(self.shape).astype(dtype)
-        high = np.asarray(self.high, np.float64).reshape(self.shape).astype(dtype)
-        return lambda value: np.clip((np.asarray(value, np.float64) * half_width + centre).astype(dtype), low, high)
+        low = np.asarray(self.low, np.float64).reshape(self.shape)
+        high = np.asarray(self.high, np.float64).reshape(self.shape)
+        if np.issubdtype(dtype, np.floating):
+            low, high = low.astype(dtype), high.astype(dtype)
+            return lambda value: np.clip((np.asarray(value, np.float64) * half_width + centre).astype(dtype), low, high)
+        high = np.minimum(high, _largest_whole_float(dtype))
+
+        def to_nearest(value: np.ndarray) -> np.ndarray:
+            nearest: np.ndarray = np.clip(np.rint(np.asarray(value, np.float64) * half_width + centre), low, high)
+            return nearest.astype(dtype)
+
+        return to_nearest
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -105,8 +117,8 @@ class ImageLeaf:
         return lambda value: np.asarray(value, np.uint8)
 
     def to_outside(self) -> "Callable[[np.ndarray], np.ndarray]":
-        """Build the conversion from the inside form: none."""
-        return lambda value: np.asarray(value, np.uint8)
+        """Build the conversion from the inside form: a copy."""
+        return lambda value: np.array(value, np.uint8)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -160,8 +172,8 @@ class BinaryLeaf:
         return lambda value: np.asarray(value, np.int8)
 
     def to_outside(self) -> "Callable[[np.ndarray], np.ndarray]":
-        """Build the conversion from the inside form: none."""
-        return lambda value: np.asarray(value, np.int8)
+        """Build the conversion from the inside form: a copy, which the environment may keep or change."""
+        return lambda value: np.array(value, np.int8)
 
 
 Leaf: TypeAlias = BoxLeaf | ImageLeaf | DiscreteLeaf | BinaryLeaf
@@ -172,10 +184,23 @@ LeafTree: TypeAlias = Leaf | dict[str, "LeafTree"] | tuple["LeafTree", ...]
 class SpaceSpec:
     """What the inside knows of a space: a tree of leaves, and the conversions at the border.
 
-    :ivar tree: dicts and tuples of leaves, or a single leaf.
+    :ivar tree: dicts and tuples of leaves, or a single leaf. The keys of dicts are put in order, which is the order in
+        which JAX flattens the inside form.
     """
 
     tree: LeafTree
+
+    def __post_init__(self) -> None:
+        """Put the keys of all dicts in order."""
+        object.__setattr__(self, "tree", _in_order(self.tree))
+
+    def __hash__(self) -> int:
+        """Hash the structure and the leaves (dicts have no hash of their own)."""
+        return hash((jax.tree.structure(self.tree, is_leaf=_is_leaf), tuple(self.leaves())))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle the tree alone: the conversions are made again where they are needed."""
+        return {"tree": self.tree}
 
     def leaves(self) -> list[Leaf]:
         """List the leaves in the order in which JAX flattens the inside form."""
@@ -205,7 +230,7 @@ class SpaceSpec:
         :return: arrays of shape [B, *leaf shape].
         """
         columns = [
-            np.stack([np.asarray(part) for part in parts]) for parts in zip(*map(self._parts, values), strict=True)
+            np.stack([np.asarray(part) for part in parts]) for parts in zip(*map(self.parts, values), strict=True)
         ]
         return self._join([convert(column) for convert, column in zip(self._conversions()[0], columns, strict=True)])
 
@@ -213,9 +238,9 @@ class SpaceSpec:
         """Convert a batch that the environment's side has already stacked.
 
         :param values: a tree like the space's members, leaves of shape [..., *leaf shape].
-        :return: the same in the inside form.
+        :return: the same in the inside form; leaves that need no conversion are not copied.
         """
-        pairs = zip(self._conversions()[0], self._parts(values), strict=True)
+        pairs = zip(self._conversions()[0], self.parts(values), strict=True)
         return self._join([convert(np.asarray(part)) for convert, part in pairs])
 
     def batch_to_outside(self, values: Tree) -> Any:
@@ -224,7 +249,7 @@ class SpaceSpec:
         :param values: inside arrays of shape [..., *leaf shape].
         :return: a tree like the space's members, leaves of shape [..., *leaf shape].
         """
-        pairs = zip(self._conversions()[1], self._parts(values), strict=True)
+        pairs = zip(self._conversions()[1], self.parts(values), strict=True)
         return self._join([convert(np.asarray(part)) for convert, part in pairs])
 
     def unstack_to_outside(self, values: Tree) -> list[Any]:
@@ -233,10 +258,13 @@ class SpaceSpec:
         :param values: inside arrays of shape [B, *leaf shape].
         :return: B values as the space's members are.
         """
-        columns = self._parts(self.batch_to_outside(values))
-        if not isinstance(self.tree, dict | tuple):
-            return list(columns[0])
-        return [self._join([column[row] for column in columns]) for row in range(len(columns[0]))]
+        columns = self.parts(self.batch_to_outside(values))
+        # A single choice is a scalar for Gymnasium; everything else is an array, also with the shape ().
+        pairs = [
+            (column, () if isinstance(leaf, DiscreteLeaf) else (...,))
+            for leaf, column in zip(self.leaves(), columns, strict=True)
+        ]
+        return [self._join([column[row, *rest] for column, rest in pairs]) for row in range(len(columns[0]))]
 
     def describe(self) -> Any:
         """Describe the spec in JSON values, for storing it.
@@ -255,7 +283,12 @@ class SpaceSpec:
         """
         return cls(tree=_from_description(description))
 
-    def _parts(self, value: Any) -> list[Any]:
+    def parts(self, value: Any) -> list[Any]:
+        """Take a value apart.
+
+        :param value: a tree like the space's members.
+        :return: its leaves, in the order of :meth:`leaves`.
+        """
         parts: list[Any] = []
         _collect(self.tree, value, parts)
         return parts
@@ -292,26 +325,21 @@ def _leaf_tree(*, space: "gymnasium.Space[Any]", role: Role, path: str, whole: "
     if isinstance(space, spaces.Dict):
         if not space.spaces:
             raise refuse("an empty Dict has nothing to learn from; remove it.")
-        keys = sorted(space.spaces)
-        return {key: _leaf_tree(space=space[key], role=role, path=f"{path}[{key!r}]", whole=whole) for key in keys}
+        if not all(isinstance(key, str) for key in space.spaces):
+            raise refuse(f"the keys of a Dict must be strings, and they are {list(space.spaces)}; rename them.")
+        parts = space.spaces.items()
+        return {key: _leaf_tree(space=part, role=role, path=f"{path}[{key!r}]", whole=whole) for key, part in parts}
     if isinstance(space, spaces.Tuple):
         if not space.spaces:
             raise refuse("an empty Tuple has nothing to learn from; remove it.")
-        parts = enumerate(space.spaces)
-        return tuple(_leaf_tree(space=part, role=role, path=f"{path}[{index}]", whole=whole) for index, part in parts)
+        return tuple(
+            _leaf_tree(space=part, role=role, path=f"{path}[{index}]", whole=whole)
+            for index, part in enumerate(space.spaces)
+        )
     if isinstance(space, spaces.Box):
         return _box_leaf(space=space, role=role, refuse=refuse)
-    if isinstance(space, spaces.Discrete):
-        return DiscreteLeaf(
-            shape=(), sizes=(int(space.n),), start=(int(space.start),), outside_dtype=str(np.dtype(space.dtype))
-        )
-    if isinstance(space, spaces.MultiDiscrete):
-        return DiscreteLeaf(
-            shape=space.nvec.shape,
-            sizes=tuple(int(size) for size in space.nvec.flat),
-            start=tuple(int(start) for start in space.start.flat),
-            outside_dtype=str(np.dtype(space.dtype)),
-        )
+    if isinstance(space, spaces.Discrete | spaces.MultiDiscrete):
+        return _discrete_leaf(space=space, refuse=refuse)
     if isinstance(space, spaces.MultiBinary):
         return BinaryLeaf(shape=tuple(space.shape))
     raise refuse(
@@ -320,13 +348,36 @@ def _leaf_tree(*, space: "gymnasium.Space[Any]", role: Role, path: str, whole: "
     )
 
 
+def _discrete_leaf(
+    *, space: spaces.Discrete[Any] | spaces.MultiDiscrete[Any], refuse: Callable[[str], UnsupportedSpace]
+) -> DiscreteLeaf:
+    if isinstance(space, spaces.Discrete):
+        leaf = DiscreteLeaf(
+            shape=(), sizes=(int(space.n),), start=(int(space.start),), outside_dtype=str(np.dtype(space.dtype))
+        )
+    else:
+        leaf = DiscreteLeaf(
+            shape=space.nvec.shape,
+            sizes=tuple(int(size) for size in space.nvec.flat),
+            start=tuple(int(start) for start in space.start.flat),
+            outside_dtype=str(np.dtype(space.dtype)),
+        )
+    if not leaf.sizes:
+        raise refuse("a MultiDiscrete without components has nothing to learn; remove it.")
+    if max(leaf.sizes) > LARGEST_CHOICE:
+        raise refuse(f"more than {LARGEST_CHOICE} options; declare numbers as a Box.")
+    return leaf
+
+
 def _box_leaf(*, space: spaces.Box, role: Role, refuse: Callable[[str], UnsupportedSpace]) -> Leaf:
     shape = tuple(int(size) for size in space.shape)
-    if np.dtype(space.dtype) == np.uint8 and role == "observation":
-        return ImageLeaf(shape=shape)
     if 0 in shape:
         raise refuse("a Box without components has nothing to learn; remove it.")
+    if np.dtype(space.dtype) == np.uint8 and role == "observation":
+        return ImageLeaf(shape=shape)
     if role == "action":
+        if np.dtype(space.dtype) == np.bool_:
+            raise refuse("a Box of bools as an action is a MultiBinary; declare it as one.")
         if np.issubdtype(space.dtype, np.integer):
             raise refuse("an integer Box as an action is a MultiDiscrete; declare it as one.")
         if not np.all(np.isfinite(space.low) & np.isfinite(space.high)):
@@ -346,8 +397,22 @@ def _box_leaf(*, space: spaces.Box, role: Role, refuse: Callable[[str], Unsuppor
     )
 
 
+def _largest_whole_float(dtype: np.dtype[Any]) -> float:
+    # The largest 64-bit integers are no floats: they would round up, out of the dtype's range.
+    largest = int(np.iinfo(dtype).max) if np.issubdtype(dtype, np.integer) else 1
+    return float(largest) if int(float(largest)) <= largest else float(np.nextafter(float(largest), 0.0))
+
+
 def _is_leaf(value: object) -> bool:
     return isinstance(value, BoxLeaf | ImageLeaf | DiscreteLeaf | BinaryLeaf)
+
+
+def _in_order(tree: LeafTree) -> LeafTree:
+    if isinstance(tree, dict):
+        return {key: _in_order(tree[key]) for key in sorted(tree)}
+    if isinstance(tree, tuple):
+        return tuple(_in_order(branch) for branch in tree)
+    return tree
 
 
 def _collect(tree: LeafTree, value: Any, parts: list[Any]) -> None:
@@ -392,12 +457,14 @@ def _from_description(description: Any) -> LeafTree:
     if not isinstance(description, dict) or len(description) != 1:
         raise ValueError(f"not the description of a space: {description!r}")
     ((kind, content),) = description.items()
-    if kind == "Dict":
+    if kind == "Dict" and isinstance(content, dict):
         return {key: _from_description(branch) for key, branch in content.items()}
-    if kind == "Tuple":
+    if kind == "Tuple" and isinstance(content, list):
         return tuple(_from_description(branch) for branch in content)
-    if kind not in _LEAF_KINDS:
-        raise ValueError(f"not the description of a space: unknown kind {kind!r}")
+    if kind not in _LEAF_KINDS or not isinstance(content, dict):
+        raise ValueError(f"not the description of a space: unknown kind {kind!r}, or its content {content!r}")
+    if set(content) != {field.name for field in dataclasses.fields(_LEAF_KINDS[kind])}:
+        raise ValueError(f"not the description of a space: the fields of {kind} do not match: {content!r}")
     fields = {name: tuple(value) if isinstance(value, list) else value for name, value in content.items()}
     for bound in ("low", "high"):
         if bound in fields:

@@ -2,11 +2,14 @@
 
 Axes are named T (time), B (environments side by side) and N (rows of a batch). "Inside form" is what
 :mod:`triax.spaces` makes of an environment's observations and actions.
+
+Several batches can be stacked in one such dataclass, to be scanned over or mapped over: all of its arrays then have the
+same further axes in front (``*batches`` in the annotations). Learners get one batch at a time, without them.
 """
 
 import dataclasses
 import enum
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import jax
 import numpy as np
@@ -41,6 +44,7 @@ class PolicyOutput:
     extras: Tree
 
 
+@runtime_checkable
 class Policy(Protocol):
     """A policy as pure functions; rollout and evaluation know nothing else of a learner."""
 
@@ -105,17 +109,17 @@ class Trajectory:
 
     observation: Tree
     action: Tree
-    reward: Float[AnyArray, "T B"]
-    terminated: Bool[AnyArray, "T B"]
-    truncated: Bool[AnyArray, "T B"]
-    is_first: Bool[AnyArray, "T+1 B"]
-    is_last: Bool[AnyArray, "T+1 B"]
+    reward: Float[AnyArray, "*batches T B"]
+    terminated: Bool[AnyArray, "*batches T B"]
+    truncated: Bool[AnyArray, "*batches T B"]
+    is_first: Bool[AnyArray, "*batches T+1 B"]
+    is_last: Bool[AnyArray, "*batches T+1 B"]
     extras: Tree = ()
 
     @property
-    def valid(self) -> Bool[AnyArray, "T B"]:
+    def valid(self) -> Bool[AnyArray, "*batches T B"]:
         """The rows in which an action was taken, [T, B]."""
-        return ~self.is_last[:-1]
+        return ~self.is_last[..., :-1, :]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -160,10 +164,10 @@ class RowOrigin:
     :ivar generation: how often that place had been written; feedback to a place written since is dropped, [N].
     """
 
-    source: Int[AnyArray, " N"]
-    task: Int[AnyArray, " N"]
-    slot: Int[AnyArray, " N"]
-    generation: Int[AnyArray, " N"]
+    source: Int[AnyArray, "*batches N"]
+    task: Int[AnyArray, "*batches N"]
+    slot: Int[AnyArray, "*batches N"]
+    generation: Int[AnyArray, "*batches N"]
 
 
 @tree_dataclass
@@ -191,10 +195,10 @@ class Transitions:
 
     observation: Tree
     action: Tree
-    reward: Float[AnyArray, " N"]
-    discount: Float[AnyArray, " N"]
+    reward: Float[AnyArray, "*batches N"]
+    discount: Float[AnyArray, "*batches N"]
     next_observation: Tree
-    weight: Float[AnyArray, " N"]
+    weight: Float[AnyArray, "*batches N"]
     extras: Tree
     origin: RowOrigin
 
@@ -210,8 +214,8 @@ class Sequences:
     """
 
     rows: Trajectory
-    mask: Bool[AnyArray, "L N"]
-    weight: Float[AnyArray, " N"]
+    mask: Bool[AnyArray, "*batches L N"]
+    weight: Float[AnyArray, "*batches N"]
     origin: RowOrigin
 
 
@@ -252,7 +256,7 @@ class Feedback:
     :ivar origin: which rows they belong to, from the batch.
     """
 
-    priority: Float[AnyArray, " N"]
+    priority: Float[AnyArray, "*batches N"]
     origin: RowOrigin
 
 

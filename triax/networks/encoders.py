@@ -7,7 +7,7 @@ anything that fulfils :class:`EncoderFactory`.
 
 import dataclasses
 import math
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -17,8 +17,10 @@ from jaxtyping import Array, Float
 from triax.networks.mlp import ACTIVATIONS, Activation, Initialisation, kernel_initialiser
 from triax.spaces import BinaryLeaf, BoxLeaf, DiscreteLeaf, ImageLeaf, SpaceSpec, UnsupportedSpace
 from triax.trees import Tree
+from triax.types import AnyArray
 
 
+@runtime_checkable
 class Encoder(Protocol):
     """A module that turns an inside value into a vector.
 
@@ -35,6 +37,7 @@ class Encoder(Protocol):
         """
 
 
+@runtime_checkable
 class EncoderFactory(Protocol):
     """What makes an encoder: :class:`EncoderConfig`, or a user's own frozen dataclass."""
 
@@ -129,7 +132,7 @@ class _FlatEncoder(nnx.Module):
         self.scale = scale
         self.size = math.prod(shape)
 
-    def __call__(self, value: Array) -> Array:
+    def __call__(self, value: AnyArray) -> Array:
         flat = jnp.reshape(value, (*value.shape[: value.ndim - self.axes], self.size)).astype(jnp.float32)
         return flat if self.scale == 1.0 else flat * self.scale
 
@@ -142,7 +145,7 @@ class _OneHotEncoder(nnx.Module):
         self.sizes = sizes
         self.size = sum(sizes)
 
-    def __call__(self, value: Array) -> Array:
+    def __call__(self, value: AnyArray) -> Array:
         choices = jnp.reshape(value, (*value.shape[: value.ndim - self.axes], len(self.sizes)))
         vectors = [jax.nn.one_hot(choices[..., index], size) for index, size in enumerate(self.sizes)]
         return jnp.concatenate(vectors, axis=-1)
@@ -174,7 +177,7 @@ class _ImageEncoder(nnx.Module):
         self.activation = ACTIVATIONS[config.activation]
         self.size = height * width * channels
 
-    def __call__(self, value: Array) -> Array:
+    def __call__(self, value: AnyArray) -> Array:
         leading = value.shape[:-3]
         hidden = jnp.reshape(value, (-1, *value.shape[-3:])).astype(jnp.float32) / 255.0
         for layer in self.layers:

@@ -45,7 +45,10 @@ class ActionHead(nnx.Module):
 
     log σ is bounded by the smooth curve of Chua et al. 2018 (appendix A.1), close to the identity between the bounds::
 
-        y = highest − softplus(highest − x);   log σ = lowest + softplus(y − lowest)
+        y = c − softplus(c − x);   log σ = lowest + softplus(y − lowest)
+
+    with c such that log σ goes to ``highest`` for large x (it is ``highest`` itself in the paper, whose curve goes a
+    little beyond it).
     """
 
     def __init__(self, *, config: ActionHeadConfig, spec: SpaceSpec, inputs: int, rngs: nnx.Rngs) -> None:
@@ -54,8 +57,8 @@ class ActionHead(nnx.Module):
         self.sizes = tuple(_parameter_count(leaf=leaf, config=config) for leaf in spec.leaves())
         initialiser = kernel_initialiser(name=config.initialisation, scale=config.scale)
         self.linear = nnx.Linear(inputs, sum(self.sizes), kernel_init=initialiser, rngs=rngs)
-        if not config.state_dependent_std:
-            continuous = sum(math.prod(leaf.shape) for leaf in spec.leaves() if isinstance(leaf, BoxLeaf))
+        continuous = sum(math.prod(leaf.shape) for leaf in spec.leaves() if isinstance(leaf, BoxLeaf))
+        if continuous > 0 and not config.state_dependent_std:
             self.free_log_std = nnx.Param(jnp.zeros((continuous,), jnp.float32))
 
     def __call__(self, features: Float[Array, "*batch inputs"]) -> Distribution:
@@ -105,10 +108,12 @@ def bounded_log_std(*, raw: Float[Array, "..."], config: ActionHeadConfig) -> Fl
     :return: numbers between the bounds.
     """
     low, high, initial = config.lowest_log_std, config.highest_log_std, config.initial_log_std
+    # The lower softplus adds a little at the upper end (much, if the bounds are close): the upper one stops before it.
+    ceiling = low + _inverse_softplus(high - low)
     # The curve is shifted so that raw = 0 gives the initial value exactly.
     below = low + _inverse_softplus(initial - low)
-    shift = high - _inverse_softplus(high - below)
-    upper_bounded = high - jax.nn.softplus(high - (raw + shift))
+    shift = ceiling - _inverse_softplus(ceiling - below)
+    upper_bounded = ceiling - jax.nn.softplus(ceiling - (raw + shift))
     return low + jax.nn.softplus(upper_bounded - low)
 
 

@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Float
 
 from triax.spaces import BoxLeaf, SpaceSpec
 from triax.trees import Tree, replace, tree_dataclass
+from triax.types import AnyArray
 
 
 @tree_dataclass
@@ -34,7 +35,7 @@ class RunningMoments:
         """
         return cls(count=jnp.zeros(()), mean=jnp.zeros(shape), variance=jnp.ones(shape))
 
-    def updated(self, *, values: Float[Array, "..."], valid: Bool[Array, "..."]) -> "RunningMoments":
+    def updated(self, *, values: Float[AnyArray, "..."], valid: Bool[AnyArray, "..."]) -> "RunningMoments":
         """Take in a piece of experience.
 
         :param values: [..., *shape].
@@ -60,7 +61,7 @@ class RunningMoments:
             variance=jnp.where(seen, sums / safe_total, self.variance),
         )
 
-    def standardise(self, *, values: Float[Array, "..."], limit: float = 10.0) -> Float[Array, "..."]:
+    def standardise(self, *, values: Float[AnyArray, "..."], limit: float = 10.0) -> Float[Array, "..."]:
         """Scale to mean 0 and variance 1.
 
         :param values: [..., *shape].
@@ -68,6 +69,14 @@ class RunningMoments:
         :return: [..., *shape].
         """
         return jnp.clip((values - self.mean) * jax.lax.rsqrt(self.variance + 1e-8), -limit, limit)
+
+    def unstandardise(self, *, values: Float[AnyArray, "..."]) -> Float[Array, "..."]:
+        """Undo :meth:`standardise` (but for its clipping).
+
+        :param values: [..., *shape].
+        :return: [..., *shape].
+        """
+        return jnp.asarray(values) * jnp.sqrt(self.variance + 1e-8) + self.mean
 
 
 @tree_dataclass
@@ -93,7 +102,7 @@ class ObservationStatistics:
             )
         )
 
-    def updated(self, *, observation: Tree, valid: Bool[Array, "..."]) -> "ObservationStatistics":
+    def updated(self, *, observation: Tree, valid: Bool[AnyArray, "..."]) -> "ObservationStatistics":
         """Take in a piece of experience.
 
         :param observation: inside form, [..., *leaf shape].

@@ -204,7 +204,7 @@ class SAC(Learner[SACState]):
             observation=batch.observation,
             action=batch.action,
             target=target,
-            weight=batch.weight,
+            weight=jnp.asarray(batch.weight),
         )
         trainable = apply_gradients(trainable=state.critics, gradients=gradients, optimizer=self._critic_optimizer)
         return _UpdatedCritics(trainable=trainable, loss=loss, report=report)

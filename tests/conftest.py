@@ -1,0 +1,12 @@
+"""What holds in all tests: annotations with shapes are checked, and JAX computes on the CPU unless told otherwise."""
+
+import os
+import sys
+
+import jaxtyping
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+if any(name == "triax" or name.startswith("triax.") for name in sys.modules):
+    raise RuntimeError("triax was imported before the tests' import hook: its annotations would not be checked.")
+jaxtyping.install_import_hook("triax", "type_checking.checker")
