@@ -14,6 +14,8 @@ def test_the_interquartile_mean_by_hand() -> None:
     # Fewer than 4: nothing is left out.
     assert interquartile_mean([1, 2, 6]) == 3
     assert interquartile_mean([[0.0, 8.0], [1.0, 9.0], [2.0, 10.0], [50.0, -99.0]], axis=0).tolist() == [1.5, 8.5]
+    # A seed that diverged is not left out as if it were the best.
+    assert np.isnan(interquartile_mean([1, 2, np.nan, 4, 5]))
 
 
 def test_average_names_the_statistics() -> None:

@@ -45,12 +45,15 @@ def interquartile_mean(values: ArrayLike, *, axis: int = -1) -> NDArray[np.float
 
     :param values: the values.
     :param axis: the axis to average over.
-    :return: the averages; an array without dimensions for a single one.
+    :return: the averages; an array without dimensions for a single one. NaN among the values makes NaN.
     """
     # Imported here: it takes a second, which a program that only trains need not spend.
     from scipy.stats import trim_mean
 
-    return np.asarray(trim_mean(np.asarray(values, np.float64), 0.25, axis=axis), np.float64)
+    array = np.asarray(values, np.float64)
+    trimmed = trim_mean(array, 0.25, axis=axis)
+    # Sorting puts NaN last, where it would be trimmed like a high value.
+    return np.where(np.isnan(array).any(axis=axis), np.nan, trimmed)
 
 
 def average(values: ArrayLike, *, statistic: Statistic, axis: int = -1) -> NDArray[np.float64]:

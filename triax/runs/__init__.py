@@ -1,0 +1,58 @@
+"""What a run leaves on the disk: its directory, checkpoints, logs, plots and videos; and its progress on the terminal.
+
+This package knows of arrays and files alone, and nothing of learners, environments and training.
+"""
+
+from triax.runs.checkpoints import CheckpointStore
+from triax.runs.comparison import GroupSummary, compare_runs, experiment_name
+from triax.runs.directory import RunDirectory, default_run_directory
+from triax.runs.errors import (
+    CheckpointDamaged,
+    CheckpointError,
+    CheckpointFailed,
+    CheckpointMismatch,
+    LogError,
+    NoCheckpoint,
+    RunDirectoryError,
+    RunError,
+    VideoError,
+)
+from triax.runs.files import JSON
+from triax.runs.logs import LogLengths, RunLogs, read_evaluations, read_metrics
+from triax.runs.manifest import Manifest
+from triax.runs.plots import plot_run
+from triax.runs.progress import Progress
+from triax.runs.provenance import EnvironmentDescription, environment_description
+from triax.runs.rows import EvaluationRow, MetricsRow
+from triax.runs.video import write_video
+
+__all__ = [
+    "JSON",
+    "CheckpointDamaged",
+    "CheckpointError",
+    "CheckpointFailed",
+    "CheckpointMismatch",
+    "CheckpointStore",
+    "EnvironmentDescription",
+    "EvaluationRow",
+    "GroupSummary",
+    "LogError",
+    "LogLengths",
+    "Manifest",
+    "MetricsRow",
+    "NoCheckpoint",
+    "Progress",
+    "RunDirectory",
+    "RunDirectoryError",
+    "RunError",
+    "RunLogs",
+    "VideoError",
+    "compare_runs",
+    "default_run_directory",
+    "environment_description",
+    "experiment_name",
+    "plot_run",
+    "read_evaluations",
+    "read_metrics",
+    "write_video",
+]
