@@ -1,0 +1,14 @@
+"""SAC learns to run, with the defaults of the literature; needs the extra ``triax[mujoco]``."""
+
+import triax
+
+experiment = triax.Experiment(
+    name="half_cheetah_sac",
+    learner=triax.SACConfig(),
+    environment=triax.EnvironmentConfig(id="HalfCheetah-v5"),
+    total_steps=50_000,
+    evaluation=triax.EvaluationConfig(interval=2500, episodes=10, environments=10),
+)
+
+if __name__ == "__main__":
+    triax.main(experiment)

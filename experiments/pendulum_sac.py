@@ -1,0 +1,17 @@
+"""SAC swings up a pendulum; a minute on a laptop.
+
+A random policy scores about −1,200 an episode, a good one −150.
+"""
+
+import triax
+
+experiment = triax.Experiment(
+    name="pendulum_sac",
+    learner=triax.SACConfig(warmup_steps=500),
+    environment=triax.EnvironmentConfig(id="Pendulum-v1"),
+    total_steps=10_000,
+    evaluation=triax.EvaluationConfig(interval=1000, episodes=20, environments=20),
+)
+
+if __name__ == "__main__":
+    triax.main(experiment)
