@@ -131,7 +131,7 @@ def collector_of(
 
 
 def assert_same_bits(a: Tree, b: Tree) -> None:
-    leaves_a, leaves_b = jax.tree.leaves(a), jax.tree.leaves(b)
-    assert jax.tree.structure(a) == jax.tree.structure(b)
-    for x, y in zip(leaves_a, leaves_b, strict=True):
+    def check(x: Any, y: Any) -> None:
         assert (x.dtype, x.shape, x.tobytes()) == (y.dtype, y.shape, y.tobytes())
+
+    jax.tree.map(check, a, b)

@@ -61,12 +61,17 @@ class ActionLog:
         self._starts = [0] * count
         self._end = 0
 
+    @property
+    def capacity(self) -> int:
+        """How many steps have room."""
+        return len(self._arrays[0])
+
     def append(self, action: Tree) -> None:
         """Add what all environments were told to do in a step.
 
         :param action: inside form, [B, ...].
         """
-        if self._end == len(self._arrays[0]):
+        if self._end == self.capacity:
             self._make_room()
         leaves = (action,) if isinstance(action, np.ndarray) else jax.tree.leaves(action)
         for array, leaf in zip(self._arrays, leaves, strict=True):
@@ -98,7 +103,7 @@ class ActionLog:
         longest = max(lengths)
         self._end = 0
         self._starts = [0] * len(actions)
-        while len(self._arrays[0]) < longest:
+        while self.capacity < longest:
             self._make_room()
         self._end = longest
         # All lists end at the same row, so the shorter ones begin later.
@@ -109,8 +114,7 @@ class ActionLog:
 
     def _make_room(self) -> None:
         oldest = min(self._starts)
-        capacity = len(self._arrays[0])
-        target = capacity if oldest >= capacity // 2 and oldest > 0 else 2 * capacity
+        target = self.capacity if oldest >= self.capacity // 2 else 2 * self.capacity
         for index, array in enumerate(self._arrays):
             larger = np.zeros((target, *array.shape[1:]), array.dtype)
             larger[: self._end - oldest] = array[oldest : self._end]
