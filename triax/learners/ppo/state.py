@@ -1,0 +1,129 @@
+"""What changes while PPO learns, what it learns from, and what it reports."""
+
+from jaxtyping import Array, Bool, Float, Int
+
+from triax.learners.optimizer import Trainable
+from triax.networks import ObservationStatistics, RunningMoments
+from triax.trees import Tree, tree_dataclass
+
+
+@tree_dataclass
+class PPONetworks:
+    """The parameters that are optimised together; gradients have the same structure.
+
+    :ivar actor: of the policy.
+    :ivar critic: of the value network.
+    """
+
+    actor: Tree
+    critic: Tree
+
+
+@tree_dataclass
+class PPOStatistics:
+    """Running moments.
+
+    :ivar observation: of observations; None unless they are normalised.
+    :ivar returns: of value targets, scalars; None unless they are normalised.
+    """
+
+    observation: ObservationStatistics | None
+    returns: RunningMoments | None
+
+    def normalised_observation(self, *, observation: Tree) -> Tree:
+        """Scale observations, or leave them as they are.
+
+        :param observation: inside form, [..., *leaf shape].
+        :return: the same structure.
+        """
+        return observation if self.observation is None else self.observation.normalise(observation=observation)
+
+    def normalised_return(self, *, value: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Go from the units of rewards to those of the value network.
+
+        :param value: values or returns, [...].
+        :return: [...].
+        """
+        return value if self.returns is None else self.returns.standardise(values=value, limit=float("inf"))
+
+    def actual_value(self, *, output: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Go from the units of the value network to those of rewards.
+
+        :param output: of the value network, [...].
+        :return: values, [...].
+        """
+        return output if self.returns is None else self.returns.unstandardise(values=output)
+
+
+@tree_dataclass
+class PPOState:
+    """All that PPO learns.
+
+    The statistics are kept twice. A policy version has fixed ones, ``statistics``: with them it acts, and with them
+    ``ingest`` prepares all chunks that it made, however many. What these chunks add goes to ``collected``, and comes
+    into use with the next policy version, which is made by the first update after.
+
+    :ivar networks: the parameters of actor and critic, and their optimiser's state.
+    :ivar statistics: in use by the policy.
+    :ivar collected: of everything seen.
+    :ivar updates: updates so far.
+    """
+
+    networks: Trainable
+    statistics: PPOStatistics
+    collected: PPOStatistics
+    updates: Int[Array, ""]
+
+
+@tree_dataclass
+class PPOPolicyParameters:
+    """All that PPO's policy acts with.
+
+    :ivar actor: the network's parameters.
+    :ivar statistics: of observations; None unless they are normalised.
+    """
+
+    actor: Tree
+    statistics: ObservationStatistics | None
+
+
+@tree_dataclass
+class PreparedRows:
+    """Experience as PPO learns from it: N rows, in any order.
+
+    :ivar observation: scaled by the statistics that the policy acted with, [N, ...].
+    :ivar action: as the policy chose it, [N, ...].
+    :ivar log_probability: of the action, when it was taken, [N].
+    :ivar advantage: in units of rewards, [N].
+    :ivar value_target: λ-returns, in units of rewards, [N].
+    :ivar value: what the value network said before the updates, in units of rewards, [N].
+    :ivar valid: whether an action was taken in the row, [N].
+    """
+
+    observation: Tree
+    action: Tree
+    log_probability: Float[Array, " N"]
+    advantage: Float[Array, " N"]
+    value_target: Float[Array, " N"]
+    value: Float[Array, " N"]
+    valid: Bool[Array, " N"]
+
+
+@tree_dataclass
+class PPOMetrics:
+    """Scalars of one update, over the valid rows of its minibatch.
+
+    :ivar policy_loss: the clipped surrogate.
+    :ivar value_loss: half the mean squared error, in units of the value network.
+    :ivar entropy: of the policy, nats (an estimate where actions are continuous).
+    :ivar approximate_kl: from the policy that acted, nats.
+    :ivar clip_fraction: share of ratios that are clipped.
+    :ivar explained_variance: share of the value targets' variance that the values before the updates explain.
+    """
+
+    policy_loss: Float[Array, ""]
+    value_loss: Float[Array, ""]
+    entropy: Float[Array, ""]
+    approximate_kl: Float[Array, ""]
+    clip_fraction: Float[Array, ""]
+    explained_variance: Float[Array, ""]
