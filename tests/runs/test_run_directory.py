@@ -31,9 +31,9 @@ with RunDirectory.open(Path(sys.argv[1])).lock():
     if os.fork() == 0:
         print("the child lives", flush=True)
         sys.stdin.read()
-        print("the child ends", flush=True)
     else:
         time.sleep(600)
+print("the child ends in order", flush=True)
 """
 
 
@@ -137,7 +137,7 @@ def test_a_forked_child_does_not_hold_the_lock(tmp_path: Path) -> None:
         with run.lock():
             pass
         parent.stdin.close()
-        assert parent.stdout.readline() == "the child ends\n"  # so it lived until now
+        assert parent.stdout.readline() == "the child ends in order\n"  # so it lived until now
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -163,8 +163,9 @@ class RunDirectory:
             os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
             yield
         finally:
-            _held_locks.discard(descriptor)
-            os.close(descriptor)
+            if descriptor in _held_locks:  # not in a forked child, where the number may belong to another file by now
+                _held_locks.remove(descriptor)
+                os.close(descriptor)
 
 
 def default_run_directory(name: str, root: Path = Path("runs")) -> Path:

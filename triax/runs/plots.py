@@ -99,6 +99,7 @@ def _plot_metrics(*, rows: tuple[MetricsRow, ...], title: str, path: Path) -> Pa
         axes.set_title(as_text(name), loc="left", fontsize="small")
         axes.tick_params(labelsize="x-small")
         axes.locator_params(axis="x", nbins=4)
+        axes.ticklabel_format(axis="y", scilimits=(-3, 5))
         axes.yaxis.get_offset_text().set_fontsize("x-small")
         if index + columns >= len(names):  # nothing stands below it
             axes.set_xlabel(progress_label(updates=updates), fontsize="x-small")

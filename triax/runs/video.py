@@ -1,8 +1,9 @@
 """Frames as a video file: MP4 (H.264), or GIF."""
 
 import contextlib
+import subprocess
+import tempfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,42 +26,15 @@ def write_video(*, frames: NDArray[np.uint8], path: Path, fps: float) -> None:
     :raises VideoError: if the frames are none, or of another shape or type, or the encoder fails.
     :raises OSError: if the file cannot be written.
     """
-    # Imported here: most programs record nothing.
-    import imageio.v2
-
     images = _checked(frames=frames, fps=fps)
-    suffix = path.suffix.lower()
-    options: dict[str, Any]
-    if suffix == ".mp4":
-        rows, columns = -images.shape[1] % _BLOCK, -images.shape[2] % _BLOCK
-        images = np.pad(images, ((0, 0), (0, rows), (0, columns), (0, 0)), mode="edge")
-        # "quality" 8 of 10: text and thin lines stay sharp. Chroma of half resolution is what browsers play.
-        options = {
-            "format": "FFMPEG",
-            "fps": fps,
-            "codec": "libx264",
-            "quality": 8,
-            "pixelformat": "yuv420p",
-            "macro_block_size": _BLOCK,
-        }
-    elif suffix == ".gif":
-        # Browsers play frames shorter than 2/100 s ten times slower.
-        options = {"format": "GIF", "duration": 10 * max(2, round(100 / fps)), "loop": 0}
-    else:
+    writers = {".mp4": _write_mp4, ".gif": _write_gif}
+    if path.suffix.lower() not in writers:
         raise VideoError(f"{path}: a video ends in .mp4 or .gif")
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = aside_of(path)
     try:
-        writer: Any
-        with imageio.v2.get_writer(aside, **options) as writer:
-            for image in images:
-                writer.append_data(image)
+        writers[path.suffix.lower()](images=images, path=aside, fps=fps)
         aside.replace(path)
-    except OSError as error:
-        # The encoder's failures come as OSErrors without a number, with pages of its output.
-        if error.errno is None:
-            raise VideoError(f"{path} could not be encoded: {error}") from error
-        raise
     finally:
         with contextlib.suppress(OSError):
             aside.unlink(missing_ok=True)
@@ -77,3 +51,38 @@ def _checked(*, frames: NDArray[np.uint8], fps: float) -> NDArray[np.uint8]:
     if not fps > 0:
         raise VideoError(f"{fps} frames per second")
     return images
+
+
+def _write_mp4(*, images: NDArray[np.uint8], path: Path, fps: float) -> None:
+    # imageio's own writer starts ffmpeg by a true fork, which JAX warns of, rightly: a fork of a process with threads
+    # can hang. So only the program itself is taken from imageio. (imported here: most programs record nothing)
+    from imageio_ffmpeg import get_ffmpeg_exe  # type: ignore[import-untyped]
+
+    rows, columns = -images.shape[1] % _BLOCK, -images.shape[2] % _BLOCK
+    padding = ((0, rows), (0, columns), (0, 0))
+    height, width = images.shape[1] + rows, images.shape[2] + columns
+    source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", f"{fps:.6g}", "-i", "pipe:0"]
+    # Chroma of half resolution is what browsers play; a rate factor of 20 keeps text and thin lines sharp.
+    target = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-crf", "20", "-movflags", "+faststart", "-f", "mp4"]
+    command = [get_ffmpeg_exe(), "-loglevel", "error", "-y", *source, *target, f"file:{path.absolute()}"]
+    with tempfile.TemporaryFile() as complaints:
+        # In a process group of its own, so that Ctrl-C reaches this program alone.
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=complaints, process_group=0) as encoder:
+            assert encoder.stdin is not None
+            # The encoder's exit status, and what it wrote, say more than a broken pipe.
+            with contextlib.suppress(BrokenPipeError):
+                for image in images:
+                    encoder.stdin.write(np.pad(image, padding, mode="edge").tobytes())
+                encoder.stdin.close()
+        if encoder.returncode != 0:
+            complaints.seek(0)
+            words = complaints.read().decode(errors="replace").strip()[-500:]
+            raise VideoError(f"{path.name} could not be encoded: {words or f'ffmpeg exited with {encoder.returncode}'}")
+
+
+def _write_gif(*, images: NDArray[np.uint8], path: Path, fps: float) -> None:
+    import imageio.v3
+
+    # Browsers play frames shorter than 2/100 s ten times slower.
+    duration = 10 * max(2, round(100 / fps))
+    imageio.v3.imwrite(path, images, extension=".gif", plugin="pillow", duration=duration, loop=0)
