@@ -1,0 +1,201 @@
+"""How much memory a replay takes, computed from the specs before anything is allocated.
+
+The rings are allocated at once but committed by the operating system only as they fill, so a replay that does not fit
+would be noticed hours later, by being killed. It is refused at the start instead.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from triax.spaces import SpaceSpec
+
+if TYPE_CHECKING:
+    from triax.replay.config import ReplayConfig
+
+REWARD_BYTES = 4
+FLAG_BYTES = 1
+TASK_BYTES = 4
+
+
+class ReplayTooLarge(MemoryError):
+    """A replay needs more memory than there is."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ReplaySize:
+    """What a replay takes.
+
+    Each stream has one row more than its share of the capacity: the newest observation, in which no action was taken
+    yet, has a row too.
+
+    :ivar capacity: environment steps that are kept, over all streams.
+    :ivar streams: rings side by side, one an environment.
+    :ivar rows_per_stream: rows of each ring.
+    :ivar row_bytes: bytes of one row.
+    """
+
+    capacity: int
+    streams: int
+    rows_per_stream: int
+    row_bytes: int
+
+    @property
+    def bytes(self) -> int:
+        """All bytes."""
+        return self.streams * self.rows_per_stream * self.row_bytes
+
+    def describe(self) -> str:
+        """Say it in one line.
+
+        :return: for example ``replay: 1,000,000 steps × 152 B = 145 MiB``.
+        """
+        return f"replay: {self.capacity:,} steps × {self.row_bytes:,} B = {format_bytes(self.bytes)}"
+
+    def require(self, *, available: int) -> None:
+        """Refuse what does not fit.
+
+        :param available: bytes that may be used.
+        :raises ReplayTooLarge: if the replay needs more, with the largest capacity that fits.
+        """
+        if self.bytes <= available:
+            return
+        largest = max(0, (available // (self.streams * self.row_bytes) - 1) * self.streams)
+        remedy = f"set capacity to {largest:,} or less" if largest >= self.streams else "use fewer environments"
+        raise ReplayTooLarge(
+            f"the replay does not fit into memory: capacity={self.capacity:,} needs {format_bytes(self.bytes)} "
+            f"({self.row_bytes:,} B a step), and {format_bytes(available)} are available. Remedy: {remedy} "
+            f"(the largest that fits is {largest:,}), or raise memory_limit_gib if there is more."
+        )
+
+
+def rows_per_stream(*, capacity: int, streams: int) -> int:
+    """Divide the capacity among the streams, and add the row of the newest observation.
+
+    :param capacity: environment steps over all streams.
+    :param streams: rings side by side.
+    :return: rows of each ring.
+    """
+    return math.ceil(capacity / streams) + 1
+
+
+def replay_size(
+    *,
+    config: "ReplayConfig",
+    observation_spec: SpaceSpec,
+    action_spec: SpaceSpec,
+    extras_spec: Mapping[str, SpaceSpec] | None = None,
+    streams: int,
+) -> ReplaySize:
+    """Compute what a replay will take.
+
+    :param config: the replay's config.
+    :param observation_spec: the observations.
+    :param action_spec: the actions.
+    :param extras_spec: what is stored beside each action.
+    :param streams: environments over all workers.
+    :return: the size, without allocating anything.
+    """
+    specs = [observation_spec, action_spec, *(extras_spec or {}).values()]
+    stored = sum(math.prod(leaf.shape) * np.dtype(leaf.dtype).itemsize for spec in specs for leaf in spec.leaves())
+    return ReplaySize(
+        capacity=config.capacity,
+        streams=streams,
+        rows_per_stream=rows_per_stream(capacity=config.capacity, streams=streams),
+        row_bytes=stored + REWARD_BYTES + FLAG_BYTES + TASK_BYTES,
+    )
+
+
+def replay_bytes(
+    *,
+    config: "ReplayConfig",
+    observation_spec: SpaceSpec,
+    action_spec: SpaceSpec,
+    extras_spec: Mapping[str, SpaceSpec] | None = None,
+    streams: int,
+) -> int:
+    """Compute how many bytes a replay will take; see :func:`replay_size`.
+
+    :param config: the replay's config.
+    :param observation_spec: the observations.
+    :param action_spec: the actions.
+    :param extras_spec: what is stored beside each action.
+    :param streams: environments over all workers.
+    :return: bytes.
+    """
+    return replay_size(
+        config=config,
+        observation_spec=observation_spec,
+        action_spec=action_spec,
+        extras_spec=extras_spec,
+        streams=streams,
+    ).bytes
+
+
+def available_bytes(*, root: Path = Path("/")) -> int | None:
+    """Ask what memory is left: the machine's, and that of the control groups this process is in.
+
+    :param root: where ``proc`` and ``sys`` are.
+    :return: the smallest of these, in bytes; None where the system does not say.
+    """
+    figures = [_machine_bytes(root=root), *_control_group_bytes(root=root)]
+    known = [figure for figure in figures if figure is not None]
+    return min(known) if known else None
+
+
+def format_bytes(count: int) -> str:
+    """Write a number of bytes for people.
+
+    :param count: bytes.
+    :return: for example ``145 MiB``.
+    """
+    value, units = float(count), ["B", "KiB", "MiB", "GiB", "TiB"]
+    while value >= 1024 and len(units) > 1:
+        value, units = value / 1024, units[1:]
+    return f"{value:.3g} {units[0]}" if value < 1000 else f"{value:.0f} {units[0]}"
+
+
+def _machine_bytes(*, root: Path) -> int | None:
+    try:
+        lines = (root / "proc/meminfo").read_text().splitlines()
+        return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _control_group_bytes(*, root: Path) -> list[int | None]:
+    """What the control groups leave, from the process's own group up to the top (version 2, and version 1)."""
+    found: list[int | None] = []
+    for line in _lines(root / "proc/self/cgroup"):
+        _, controllers, group = (*line.split(":", 2), "", "")[:3]
+        if controllers == "":
+            top, limit, usage = root / "sys/fs/cgroup", "memory.max", "memory.current"
+        elif "memory" in controllers.split(","):
+            top, limit, usage = root / "sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes"
+        else:
+            continue
+        folder = top / group.strip("/")
+        # Inside a container the group's path may not exist; the container's own limit then stands at the top.
+        for place in (folder, *folder.parents):
+            found.append(_difference(limit=place / limit, usage=place / usage))
+            if place == top:
+                break
+    return found
+
+
+def _difference(*, limit: Path, usage: Path) -> int | None:
+    try:
+        return max(0, int(limit.read_text()) - int(usage.read_text()))
+    except (OSError, ValueError):  # no such group, or "max": no limit
+        return None
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text().splitlines()
+    except OSError:
+        return []
