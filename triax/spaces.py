@@ -78,6 +78,8 @@ class BoxLeaf:
         centre, half_width = self._offset_and_scale()
         if np.all(centre == 0.0) and np.all(half_width == 1.0):
             return lambda value: np.asarray(value, np.float32)
+        if np.all(centre == 0.0):
+            return lambda value: (value / half_width).astype(np.float32)
         return lambda value: ((value - centre) / half_width).astype(np.float32)
 
     def to_outside(self) -> "Callable[[np.ndarray], np.ndarray]":
@@ -88,11 +90,12 @@ class BoxLeaf:
         high = np.asarray(self.high, np.float64).reshape(self.shape)
         if np.issubdtype(dtype, np.floating):
             low, high = low.astype(dtype), high.astype(dtype)
-            # Minimum and maximum instead of np.clip, which takes twice as long for small arrays.
+            # Minimum and maximum instead of np.clip, which takes twice as long for small arrays. NumPy's functions
+            # instead of operators, since the value may be an array of JAX; the products are of 64 bits.
             if np.all(centre == 0.0) and np.all(half_width == 1.0):
-                return lambda value: np.minimum(np.maximum(np.asarray(value).astype(dtype), low), high)
+                return lambda value: np.minimum(np.maximum(value, low, dtype=dtype), high)
             return lambda value: np.minimum(
-                np.maximum((np.asarray(value, np.float64) * half_width + centre).astype(dtype), low), high
+                np.maximum((np.multiply(value, half_width) + centre).astype(dtype), low), high
             )
         high = np.minimum(high, _largest_whole_float(dtype))
 

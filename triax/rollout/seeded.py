@@ -210,9 +210,11 @@ def stack_observations(*, environments: Sequence[SeededEnvironment], spec: Space
     :raises ValueError: if the observations do not have the shapes that their space promises.
     """
     inside = spec.stack_to_inside([environment.observation for environment in environments])
-    leaf_specs = spec.leaves()
-    leaves = [inside] if len(leaf_specs) == 1 and isinstance(inside, np.ndarray) else jax.tree.leaves(inside)
-    for leaf_spec, leaf in zip(leaf_specs, leaves, strict=True):
+    if isinstance(spec.tree, dict | tuple):
+        pairs = list(zip(spec.leaves(), jax.tree.leaves(inside), strict=True))
+    else:
+        pairs = [(spec.tree, inside)]
+    for leaf_spec, leaf in pairs:
         if leaf.shape[1:] != leaf_spec.shape:
             raise ValueError(
                 f"the observation space promises an array of shape {leaf_spec.shape}, and the environment gives one of "
