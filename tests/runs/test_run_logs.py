@@ -127,7 +127,7 @@ def test_a_row_that_does_not_fit_on_the_disk_leaves_nothing_of_itself(tmp_path: 
     with JsonLines(path) as log:
         log.append({"a": 1})
         real, log._file = log._file, FullAfterTen(log._file)  # type: ignore[assignment]
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(LogError, match=r"rows\.jsonl could not be written: No space left"):
             log.append({"a": "a long row"})
         log._file = real
         assert path.read_bytes() == b'{"a": 1}\n'
@@ -229,3 +229,11 @@ def test_tensorboard_makes_nothing_before_the_first_scalar(tmp_path: Path) -> No
     with RunLogs(run):
         pass
     assert not run.tensorboard_path.exists()
+
+
+def test_tensorboard_on_a_full_disk_is_said(tmp_path: Path) -> None:
+    run = RunDirectory.create(tmp_path, {})
+    run.tensorboard_path.touch()  # where a folder cannot be made
+    with RunLogs(run) as logs, pytest.raises(LogError, match="tensorboard could not be written: File exists"):
+        logs.append_metrics(metrics_row(1, loss=1.0))
+    assert len(read_metrics(run)) == 1

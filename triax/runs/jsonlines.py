@@ -40,16 +40,16 @@ class JsonLines:
 
         :param row: the object to write.
         :raises ValueError: if a number is not finite, which strict JSON cannot say.
-        :raises OSError: if the disk is full; the row is then not in the file.
+        :raises LogError: if the disk is full or cannot be written; nothing of the row is then in the file.
         """
         line = json.dumps(row, allow_nan=False).encode() + b"\n"
         written = 0
         try:
             while written < len(line):
                 written += self._file.write(line[written:])
-        except OSError:
+        except OSError as error:
             self._file.truncate(self._length)
-            raise
+            raise LogError(f"{self.path} could not be written: {error.strerror}") from error
         self._length += len(line)
 
     def flush_to_disk(self) -> None:

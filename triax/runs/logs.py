@@ -70,17 +70,17 @@ class RunLogs:
         """Log the learner's metrics.
 
         :param row: the row.
-        :raises OSError: if the disk is full.
+        :raises LogError: if the disk is full or cannot be written.
         """
         self._metrics.append(row.to_json())
         scalars = {f"metrics/{name}": value for name, value in row.metrics.items()}
-        self._tensorboard.write(step=row.environment_steps, scalars=scalars)
+        self._mirror(step=row.environment_steps, scalars=scalars)
 
     def append_evaluation(self, row: EvaluationRow) -> None:
         """Log an evaluation.
 
         :param row: the row.
-        :raises OSError: if the disk is full.
+        :raises LogError: if the disk is full or cannot be written.
         """
         self._evaluations.append(row.to_json())
         scalars = {
@@ -90,7 +90,7 @@ class RunLogs:
         }
         if row.lengths:
             scalars["evaluation/length"] = sum(row.lengths) / len(row.lengths)
-        self._tensorboard.write(step=row.environment_steps, scalars=scalars)
+        self._mirror(step=row.environment_steps, scalars=scalars)
 
     def lengths(self) -> LogLengths:
         """Tell how long the logs are, once the disk has all their rows; for a checkpoint.
@@ -121,6 +121,13 @@ class RunLogs:
         self._metrics.close()
         self._evaluations.close()
         self._tensorboard.close()
+
+    def _mirror(self, *, step: int, scalars: Mapping[str, float]) -> None:
+        try:
+            self._tensorboard.write(step=step, scalars=scalars)
+        except OSError as error:
+            folder = self._tensorboard.directory
+            raise LogError(f"{folder} could not be written: {error.strerror}") from error
 
     def __enter__(self) -> "RunLogs":
         return self

@@ -5,6 +5,7 @@ full; its bounded queue then fills up, and the training loop waits for ever at t
 which takes some microseconds per scalar, once per row of the log.
 """
 
+import contextlib
 import os
 import time
 from collections.abc import Mapping
@@ -53,9 +54,13 @@ class TensorBoardWriter:
         self._undone_from = step
 
     def close(self) -> None:
-        """Write all and close the file."""
+        """Write all and close the file.
+
+        On a full disk the last scalars are lost, and nothing else: they stand in the JSON lines as well.
+        """
         if self._writer is not None:
-            self._writer.close()
+            with contextlib.suppress(OSError):
+                self._writer.close()
             self._writer = None
 
     def _opened(self) -> Any:
