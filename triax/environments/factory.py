@@ -8,6 +8,7 @@ Gymnasium environment that :meth:`EnvironmentConfig.make` returns and nothing of
 import difflib
 import importlib
 import inspect
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -89,6 +90,7 @@ class EnvironmentConfig:
         """
         assert self.id is not None
         _check_id(self.id)
+        _take_over_mujoco_warnings(self.id)
         # Gymnasium's checker repeats its checks in every process and at every first step; ours are in the tests.
         arguments = {"disable_env_checker": True, **self._arguments(render_mode)}
         try:
@@ -148,6 +150,30 @@ def _check_id(environment_id: str) -> None:
         if error.name is not None and f"{module}.".startswith(f"{error.name}."):
             raise _unknown(environment_id=environment_id, reason=f"There is no module {module!r}.") from error
         raise _missing(name=f"the module {module!r} of {environment_id!r}", reason=str(error)) from error
+
+
+def _take_over_mujoco_warnings(environment_id: str) -> None:
+    """Let MuJoCo's warnings be Python's; by itself it writes them to a file in the working folder.
+
+    :param environment_id: of the environment that will be made; only Gymnasium's own MuJoCo environments matter.
+    """
+    specification = gymnasium.registry.get(environment_id.rpartition(":")[2])
+    if specification is None or not str(specification.entry_point).startswith("gymnasium.envs.mujoco"):
+        return
+    try:
+        mujoco = importlib.import_module("mujoco")
+    except ImportError:
+        return  # Gymnasium says so in a moment, and we say it better.
+    mujoco.set_mju_user_warning(_on_mujoco_warning)
+
+
+def _on_mujoco_warning(message: str) -> None:
+    """Pass a warning on, but for one about Gymnasium's own models that their users cannot mend.
+
+    :param message: MuJoCo's words.
+    """
+    if "settotalmass" not in message:
+        warnings.warn(f"MuJoCo: {message}", stacklevel=2)
 
 
 def _unknown(*, environment_id: str, reason: str) -> UnknownEnvironment:

@@ -1,6 +1,7 @@
 """What a policy looks like: the frames of one episode."""
 
 import dataclasses
+import os
 import warnings
 
 import numpy as np
@@ -91,7 +92,15 @@ def render_episode(
         environment.close()
 
 
+def _draw_without_display() -> None:
+    """Choose renderers that need no display where there is none; what the user has chosen stands."""
+    if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        os.environ.setdefault("MUJOCO_GL", "egl")
+        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+
+
 def _make(make_rendering: MakeEnvironment) -> SeededEnvironment | None:
+    _draw_without_display()
     with warnings.catch_warnings():
         # Gymnasium warns of a render mode that the environment does not list, and goes on.
         warnings.filterwarnings("ignore", message=".*not in the possible render_modes.*")

@@ -1,1 +1,22 @@
 """Training: the loops, what surrounds them, and the experiments that describe them."""
+
+from triax.training.agent import Agent, load_agent
+from triax.training.callbacks import Callback, TrainingView
+from triax.training.experiment import CheckpointConfig, Experiment, LoopConfig, StopConfig
+from triax.training.interrupts import TrainingInterrupted
+from triax.training.session import TrainingResult, resume, train
+
+__all__ = [
+    "Agent",
+    "Callback",
+    "CheckpointConfig",
+    "Experiment",
+    "LoopConfig",
+    "StopConfig",
+    "TrainingInterrupted",
+    "TrainingResult",
+    "TrainingView",
+    "load_agent",
+    "resume",
+    "train",
+]

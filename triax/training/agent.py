@@ -31,7 +31,7 @@ class Agent:
         self.learner = learner
         self.parameters = parameters
         self.spec = spec
-        self._policy = CompiledPolicy(policy=learner.policy)
+        self._policies: dict[int, CompiledPolicy] = {}
         self._key = derive_key(seed=seed, name=("agent",))
         self._calls = 0
         self.reset()
@@ -55,11 +55,15 @@ class Agent:
         inside = self.spec.observation.batch_to_inside(observation)
         if batch_size is None:
             inside = jax.tree.map(lambda leaf: leaf[None], inside)
+        policy = self._policies.get(rows)
+        if policy is None:
+            policy = CompiledPolicy(policy=self.learner.policy, count=rows, action_spec=self.spec.action)
+            self._policies[rows] = policy
         first = self._carry is None or self._batch_size != rows
         if first:
-            self._carry = self.learner.policy.initial_carry(batch_shape=(rows,))
+            self._carry = policy.initial_carry()
             self._batch_size = rows
-        output = self._policy.act(
+        output = policy.act(
             parameters=self.parameters,
             carry=self._carry,
             observation=inside,

@@ -16,7 +16,7 @@ from triax.learners.interface import (
     StreamPlan,
 )
 from triax.random import derive_seed
-from triax.replay import MixtureSource, Replay
+from triax.replay import MixturePart, MixtureSource, Replay
 from triax.rollout import Fleet, InlineFleet
 from triax.spaces import space_spec
 from triax.training.experiment import Experiment
@@ -116,10 +116,10 @@ def build(*, experiment: Experiment) -> Parts:
                 fleet=_fleet(experiment=experiment, learner=learner, spec=spec),
                 replay=replay,
                 source=MixtureSource(
-                    first=replay,
-                    second=DatasetSource(dataset),
-                    first_rows=plan.replay.batch_size,
-                    second_rows=plan.dataset.batch_size,
+                    parts=(
+                        MixturePart(source=replay, rows=plan.replay.batch_size),
+                        MixturePart(source=DatasetSource(dataset), rows=plan.dataset.batch_size),
+                    )
                 ),
                 updates_per_call=experiment.loop.updates_per_call,
                 seed=experiment.seed,
@@ -171,13 +171,14 @@ def _fleet(*, experiment: Experiment, learner: Learner[Any], spec: EnvironmentSp
 
 
 def _replay(*, experiment: Experiment, learner: Learner[Any], spec: EnvironmentSpec, plan: ReplayPlan) -> Replay:
+    # A short run keeps everything in less room than the config allows.
+    capacity = min(experiment.replay.capacity, max(experiment.total_steps, plan.batch_size))
     replay = Replay(
-        config=experiment.replay,
+        config=dataclasses.replace(experiment.replay, capacity=capacity),
         observation_spec=spec.observation,
         action_spec=spec.action,
         extras_spec=learner.extras_spec,
         streams=experiment.rollout.environments,
-        capacity=min(experiment.replay.capacity, experiment.total_steps),
     )
     replay.check_plan(unit=plan.unit, batch_size=plan.batch_size)
     return replay

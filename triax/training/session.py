@@ -2,18 +2,18 @@
 
 import dataclasses
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 import triax
+from triax.environments import EnvironmentConfig
 from triax.evaluation import render_episode
 from triax.random import derive_seed
 from triax.runs import (
     CheckpointStore,
     EnvironmentDescription,
     EvaluationRow,
+    LogLengths,
     NoCheckpoint,
     Progress,
     RunDirectory,
@@ -21,7 +21,7 @@ from triax.runs import (
     default_run_directory,
     environment_description,
     plot_run,
-    read_rows,
+    read_evaluations,
     write_video,
 )
 from triax.training.building import Parts, build
@@ -111,13 +111,18 @@ def resume(
         parts.close()
 
 
-def evaluations(run: RunDirectory) -> tuple[EvaluationRow, ...]:
-    """Read the evaluations of a run.
+def stored_environment(*, run: RunDirectory) -> EnvironmentConfig:
+    """Read which environment a run was made with; its factory and wrappers are imported from where the user stands.
 
-    :param run: its directory.
-    :return: the rows, oldest first.
+    :param run: the run's directory.
+    :return: the environment's config.
+    :raises ValueError: if the run had no environment.
     """
-    return tuple(EvaluationRow.from_json(row) for row in read_rows(run.evaluations_path))
+    document: Any = run.document()
+    config = restore(document["experiment"]["fields"]["environment"], resolve=resolver(run_directory=run.path))
+    if not isinstance(config, EnvironmentConfig):
+        raise ValueError(f"the run {run.path} was made without an environment, so there is none to play in.")
+    return config
 
 
 def _document(*, experiment: Experiment, description: Any, parts: Parts) -> dict[str, Any]:
@@ -153,8 +158,12 @@ def _run(*, experiment: Experiment, parts: Parts, run: RunDirectory, checkpoint:
             )
         plot_run(run)
         if experiment.loop.video and experiment.environment is not None:
-            film(experiment=experiment, parts=parts, run=run)
-    return TrainingResult(run_directory=run.path, evaluations=evaluations(run), reason=outcome.reason)
+            try:
+                film(experiment=experiment, parts=parts, run=run)
+            except Exception as error:
+                # Whatever a renderer does on a machine without a display, the training is done and saved.
+                warnings.warn(f"no video was made: {type(error).__name__}: {error}", stacklevel=2)
+    return TrainingResult(run_directory=run.path, evaluations=read_evaluations(run), reason=outcome.reason)
 
 
 def _train(
@@ -166,7 +175,7 @@ def _train(
     progress: Progress,
     checkpoint: int | None,
 ) -> TrainingOutcome:
-    with _logs(run=run, parts=parts) as logs:
+    with RunLogs(run) as logs:
         trainer = Trainer(
             experiment=experiment,
             loop=parts.loop,
@@ -177,24 +186,15 @@ def _train(
         )
         if checkpoint is None:
             store.prepare()
-            logs.cut_back(metrics=0, evaluations=0)
+            logs.cut_back(LogLengths(metrics=0, evaluations=0), environment_steps=-1)
         else:
             counters: Any = store.counters(checkpoint)
             state = store.load(steps=checkpoint, part=TRAINING_PART, template=parts.loop.state(), exact_shapes=False)
             store.discard_after(checkpoint)
-            logs.cut_back(**counters["logs"])
             trainer.restore(state=state, counters=counters)
+            logs.cut_back(LogLengths.from_json(counters["logs"]), environment_steps=parts.loop.steps)
             progress.say(f"resumed from checkpoint {checkpoint}")
         return trainer.run()
-
-
-@contextmanager
-def _logs(*, run: RunDirectory, parts: Parts) -> Iterator[RunLogs]:
-    logs = RunLogs(run)
-    try:
-        yield logs
-    finally:
-        logs.close()
 
 
 def film(*, experiment: Experiment, parts: Parts, run: RunDirectory) -> Path | None:

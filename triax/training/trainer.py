@@ -222,8 +222,7 @@ class Trainer:
     def _save_checkpoint(self, *, score: float | None) -> None:
         steps = self._loop.steps
         self._checkpoints.done(steps=steps)
-        self._logs.flush_to_disk()
-        counters = {
+        counters: dict[str, Any] = {
             "counters": dataclasses.asdict(self._loop.counters),
             "schedules": {
                 name: {"next": schedule.next, "last": schedule.last} for name, schedule in self._schedules().items()
@@ -232,7 +231,7 @@ class Trainer:
             "wall_seconds": self._wall_seconds(),
             "finished": self._finished,
             "means": self._means.state(),
-            "logs": dataclasses.asdict(self._logs.lengths()),
+            "logs": self._logs.lengths().to_json(),
         }
         try:
             self._store.save(

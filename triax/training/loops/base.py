@@ -79,6 +79,11 @@ class Loop(abc.ABC):
     def steps(self) -> int:
         """What the schedules count: environment steps, or updates where no environment is stepped."""
 
+    @property
+    def counts_updates(self) -> bool:
+        """Whether :attr:`steps` are updates."""
+        return False
+
     @abc.abstractmethod
     def advance(self, *, limit: int) -> Iteration:
         """Make one iteration.

@@ -64,6 +64,11 @@ class OfflineLoop(Loop):
         """Updates."""
         return self.counters.updates
 
+    @property
+    def counts_updates(self) -> bool:
+        """They are."""
+        return True
+
     def advance(self, *, limit: int) -> Iteration:
         """Make the updates of one call; a call cannot be split."""
         batches = self._source.sample(

@@ -1,0 +1,45 @@
+"""Small experiments that the drills of resuming stop and go on with; run as ``python tests/training/resumable.py NAME
+…``."""
+
+import sys
+
+import triax
+from triax.learners.interface import LearnerConfig
+
+
+def experiment(*, name: str) -> triax.Experiment:
+    """Build one of the experiments.
+
+    :param name: sac, ppo or bc.
+    :return: the experiment; it takes some seconds.
+    """
+    small = triax.NetworkConfig(torso=triax.MLPConfig(hidden=(32,)))
+    learners: dict[str, LearnerConfig] = {
+        "sac": triax.SACConfig(
+            actor=small,
+            critic=small,
+            batch_size=64,
+            warmup_steps=200,
+            n_step=3,
+            normalise_observations=True,
+            exploration=triax.PinkNoise(),
+        ),
+        "ppo": triax.PPOConfig(steps=32, minibatch_size=64, epochs=3, normalise_observations=True),
+        "bc": triax.BCConfig(batch_size=64, actor=small, normalise_observations=True, held_out_interval=200),
+    }
+    return triax.Experiment(
+        name=name,
+        learner=learners[name],
+        environment=triax.EnvironmentConfig(id="Pendulum-v1"),
+        dataset=triax.DatasetConfig(id="drill/pendulum-v0") if name == "bc" else None,
+        rollout=triax.RolloutConfig(environments_per_worker=8),
+        total_steps={"sac": 6000, "ppo": 20_480, "bc": 8000}[name],
+        evaluation=triax.EvaluationConfig(interval={"sac": 700, "ppo": 2100, "bc": 900}[name], episodes=8),
+        checkpoint=triax.CheckpointConfig(interval={"sac": 450, "ppo": 1500, "bc": 700}[name]),
+        loop=triax.LoopConfig(log_interval=500, video=False),
+    )
+
+
+if __name__ == "__main__":
+    chosen = sys.argv.pop(1)
+    triax.main(experiment(name=chosen))
