@@ -12,14 +12,14 @@ import enum
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import jax
-import numpy as np
+import numpy.typing as npt
 from jaxtyping import Array, Bool, Float, Int
 
 from triax.random import KeyArray
 from triax.spaces import SpaceSpec
 from triax.trees import Tree, tree_dataclass
 
-AnyArray: TypeAlias = jax.Array | np.ndarray[Any, Any]
+AnyArray: TypeAlias = jax.Array | npt.NDArray[Any]
 
 
 class ActionMode(enum.Enum):
