@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from triax.replay.flags import ACTED, FIRST, LAST
 from triax.replay.gathering import steps_in_episode
@@ -11,7 +12,7 @@ from triax.replay.sampler import Candidates, NothingToSample, Slots
 from triax.replay.storage import RingStorage
 from triax.types import SequenceUnit, Unit
 
-Array = np.ndarray[Any, Any]
+Array = npt.NDArray[Any]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

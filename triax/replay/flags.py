@@ -8,10 +8,11 @@ write head cannot be crossed.
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from triax.types import Trajectory
 
-Array = np.ndarray[Any, Any]
+Array = npt.NDArray[Any]
 
 TERMINATED, TRUNCATED, FIRST, LAST, ACTED = 1, 2, 4, 8, 16
 """The bits."""

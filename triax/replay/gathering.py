@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import jax
 import numpy as np
+import numpy.typing as npt
 
 from triax.replay.flags import ACTED, FIRST, LAST, TERMINATED, TRUNCATED
 from triax.replay.sampler import Drawn, Slots
@@ -15,7 +16,7 @@ from triax.replay.storage import RingStorage
 from triax.trees import Tree
 from triax.types import RowOrigin, Sequences, Trajectory, Transitions, TransitionUnit
 
-Array = np.ndarray[Any, Any]
+Array = npt.NDArray[Any]
 _T = TypeVar("_T")
 
 

@@ -8,14 +8,11 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from triax.replay.config import ReplayConfig
 from triax.spaces import SpaceSpec
-
-if TYPE_CHECKING:
-    from triax.replay.config import ReplayConfig
 
 REWARD_BYTES = 4
 FLAG_BYTES = 1
@@ -65,11 +62,13 @@ class ReplaySize:
         if self.bytes <= available:
             return
         largest = max(0, (available // (self.streams * self.row_bytes) - 1) * self.streams)
-        remedy = f"set capacity to {largest:,} or less" if largest >= self.streams else "use fewer environments"
+        fits = (
+            f"set capacity to {largest:,}, the largest that fits" if largest else "no capacity fits: use smaller rows"
+        )
         raise ReplayTooLarge(
             f"the replay does not fit into memory: capacity={self.capacity:,} needs {format_bytes(self.bytes)} "
-            f"({self.row_bytes:,} B a step), and {format_bytes(available)} are available. Remedy: {remedy} "
-            f"(the largest that fits is {largest:,}), or raise memory_limit_gib if there is more."
+            f"({self.row_bytes:,} B a step), and {format_bytes(available)} are available. Remedy: {fits}; or raise "
+            "memory_limit_gib if there is more."
         )
 
 
@@ -85,7 +84,7 @@ def rows_per_stream(*, capacity: int, streams: int) -> int:
 
 def replay_size(
     *,
-    config: "ReplayConfig",
+    config: ReplayConfig,
     observation_spec: SpaceSpec,
     action_spec: SpaceSpec,
     extras_spec: Mapping[str, SpaceSpec] | None = None,
@@ -112,7 +111,7 @@ def replay_size(
 
 def replay_bytes(
     *,
-    config: "ReplayConfig",
+    config: ReplayConfig,
     observation_spec: SpaceSpec,
     action_spec: SpaceSpec,
     extras_spec: Mapping[str, SpaceSpec] | None = None,

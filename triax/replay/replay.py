@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from triax.replay.candidates import candidates_for
 from triax.replay.config import GIB, ReplayConfig
@@ -121,7 +122,7 @@ class Replay:
         tasks = self._tasks[chunk.first_environment : chunk.first_environment + width]
         self.insert_rows(trajectory=chunk.trajectory, first_stream=chunk.first_environment, task=tasks)
 
-    def insert_rows(self, *, trajectory: Trajectory, first_stream: int, task: "np.ndarray[Any, Any]") -> None:
+    def insert_rows(self, *, trajectory: Trajectory, first_stream: int, task: npt.NDArray[Any]) -> None:
         """Append rows to streams, with the task of each row.
 
         :param trajectory: the rows, NumPy arrays.

@@ -5,13 +5,14 @@ overwritten, and is asked for slots; :class:`Candidates` tells it which of them 
 the package can add one: anything with these methods will do, and ``ReplayConfig.sampler`` takes it.
 """
 
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
+import numpy.typing as npt
 
 from triax.trees import Tree, tree_dataclass
 
-Slots: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
+Slots: TypeAlias = npt.NDArray[np.int64]
 """Numbers of slots; any shape."""
 
 REJECTION_ROUNDS = 64
@@ -23,6 +24,7 @@ class NothingToSample(ValueError):
     """The replay holds nothing that a batch could be made of."""
 
 
+@runtime_checkable
 class Candidates(Protocol):
     """What may be drawn at this moment, for the unit that was asked for."""
 
@@ -34,7 +36,7 @@ class Candidates(Protocol):
         :return: slots, [count].
         """
 
-    def accepts(self, *, slots: Slots) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    def accepts(self, *, slots: Slots) -> npt.NDArray[np.bool_]:
         """Say of slots whether the unit can begin there.
 
         :param slots: slots, [count].
@@ -51,16 +53,17 @@ class Candidates(Protocol):
 
 @tree_dataclass
 class Drawn:
-    """What a sampler drew.
+    """What a sampler drew, in arrays that it will not write again: the batch may hold them.
 
     :ivar slots: [batches, batch size], int64.
     :ivar weights: importance weights, [batches, batch size], float32.
     """
 
-    slots: np.ndarray[Any, Any]
-    weights: np.ndarray[Any, Any]
+    slots: npt.NDArray[Any]
+    weights: npt.NDArray[Any]
 
 
+@runtime_checkable
 class Sampler(Protocol):
     """Chooses which rows are drawn."""
 
@@ -91,7 +94,7 @@ class Sampler(Protocol):
         :raises NothingToSample: if nothing can be drawn.
         """
 
-    def feedback(self, *, slots: Slots, priorities: np.ndarray[Any, Any]) -> None:
+    def feedback(self, *, slots: Slots, priorities: npt.NDArray[Any]) -> None:
         """Take new priorities. Those of slots that were overwritten since they were drawn do not arrive here.
 
         :param slots: slots, [count]; where one stands twice, the last counts.
@@ -108,6 +111,7 @@ class Sampler(Protocol):
         """
 
 
+@runtime_checkable
 class SamplerFactory(Protocol):
     """Makes a sampler."""
 
@@ -166,7 +170,7 @@ class UniformSampler:
         shape = (batches, batch_size)
         return Drawn(slots=slots.reshape(shape), weights=np.ones(shape, np.float32))
 
-    def feedback(self, *, slots: Slots, priorities: np.ndarray[Any, Any]) -> None:
+    def feedback(self, *, slots: Slots, priorities: npt.NDArray[Any]) -> None:
         """Do nothing.
 
         :param slots: ignored.

@@ -1,6 +1,6 @@
 """What the training loop knows of any source of batches: a replay, a recorded dataset, a mixture of both."""
 
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
@@ -11,6 +11,7 @@ Batches: TypeAlias = Transitions | Sequences
 """Several batches stacked: what :mod:`triax.types` says of one, with one more axis before it."""
 
 
+@runtime_checkable
 class BatchSource(Protocol):
     """A source of batches."""
 

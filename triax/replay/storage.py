@@ -18,6 +18,7 @@ from typing import Any
 
 import jax
 import numpy as np
+import numpy.typing as npt
 
 from triax.replay.columns import check_rows, columns
 from triax.replay.flags import ACTED, FIRST, LAST, TRUNCATED, observation_flags, row_flags
@@ -26,7 +27,7 @@ from triax.spaces import SpaceSpec
 from triax.trees import Tree, tree_dataclass
 from triax.types import Trajectory
 
-Array = np.ndarray[Any, Any]
+Array = npt.NDArray[Any]
 
 
 @tree_dataclass
@@ -104,7 +105,14 @@ class RingStorage:
         :return: what changed.
         :raises ValueError: if structure, shapes, dtypes or stream numbers are wrong.
         """
-        check_rows(storage=self, trajectory=trajectory, first_stream=first_stream)
+        check_rows(
+            observation=self.observation,
+            action=self.action,
+            extras=self.extras,
+            streams=self.streams,
+            trajectory=trajectory,
+            first_stream=first_stream,
+        )
         steps, width = trajectory.reward.shape
         streams = np.arange(first_stream, first_stream + width)
         self.heads[streams] += self._broken(trajectory=trajectory, streams=streams)
