@@ -18,7 +18,7 @@ sys.path.insert(0, str(HERE.parent))
 
 import docstring_mathematics  # noqa: E402
 import reference_pages  # noqa: E402
-from docutils import nodes  # noqa: E402
+from docutils import nodes  # type: ignore[import-untyped]  # noqa: E402
 from sphinx.application import Sphinx  # noqa: E402
 
 import triax  # noqa: E402
