@@ -39,7 +39,12 @@ def ppo_loss(
     """
     weight = batch.valid
     check_vectors(
-        log_probability=batch.log_probability, value_output=value_output, advantage=batch.advantage, valid=weight
+        value_output=value_output,
+        log_probability=batch.log_probability,
+        advantage=batch.advantage,
+        value_target=batch.value_target,
+        value=batch.value,
+        valid=weight,
     )
     ratio = log_ratio(
         log_probability=distribution.log_prob(action=batch.action),
