@@ -6,7 +6,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from triax.datasets import write_dataset
+from triax.datasets import RecordedEpisode, write_dataset
 from triax.environments import EnvironmentConfig
 from triax.random import derive_seed, episode_seed
 from triax.training.agent import Agent

@@ -73,10 +73,10 @@ class ReplayLoop(FleetLoop):
             )
             self.counters.updates += self._updates_per_call
             metrics.append(output.metrics)
-            if output.feedback is not None:
-                self._source.feedback(feedback=to_numpy(output.feedback))
             if not self._source.uses_feedback:
                 self._prepared = self._sample()
+            elif output.feedback is not None:
+                self._source.feedback(feedback=to_numpy(output.feedback))
         if metrics:
             self.publish()
         else:
