@@ -88,14 +88,15 @@ install = $(RUN) -m pip install --quiet --disable-pip-version-check --editable "
 comma := ,
 
 define make_venv
-command -v $(PYTHON) >/dev/null \
-	|| { echo "error: there is no '$(PYTHON)'. Name an interpreter: make PYTHON=/path/to/python3.11 …" >&2; exit 1; }; \
+version=$$($(PYTHON) -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null) \
+	|| { echo "error: there is no '$(PYTHON)', or it does not run. Name another interpreter:" \
+		"make PYTHON=/path/to/python3.11 …" >&2; exit 1; }; \
 $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-	|| { echo "error: Triax needs Python 3.11 or later, and '$(PYTHON)' is $$($(PYTHON) --version 2>&1)." \
-		"Name another: make PYTHON=python3.11 …" >&2; exit 1; }; \
+	|| { echo "error: Triax needs Python 3.11 or later, and '$(PYTHON)' is $$version. Name another:" \
+		"make PYTHON=python3.11 …" >&2; exit 1; }; \
 $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
 	|| { echo "error: '$(PYTHON)' has no module venv. On Debian and Ubuntu it is in a package of its own:" \
 		"apt install python3-venv" >&2; exit 1; }; \
-echo "making $(VENV) with $$($(PYTHON) --version)"; \
+echo "making $(VENV) with Python $$version"; \
 $(PYTHON) -m venv --clear $(VENV)
 endef
