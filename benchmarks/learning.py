@@ -1,0 +1,109 @@
+"""Learning results over seeds: trains an experiment several times and keeps what the evaluations say.
+
+    python benchmarks/learning.py mixed_action_ppo --seeds 5 --jobs 2
+
+Trains each seed in a process of its own (``experiments/NAME.py``), goes on with those that were stopped, skips those
+that are done, and writes ``results/NAME.jsonl`` (one row of settings, one row an evaluation and seed) and
+``results/NAME.png``.
+"""
+
+import argparse
+import concurrent.futures
+import json
+import os
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from triax.runs import RunDirectory, compare_runs, environment_description, read_evaluations
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def train_seed(*, name: str, seed: int, runs: Path, core: int | None, options: list[str]) -> Path:
+    """Train one seed to its end.
+
+    :param name: of the experiment's file.
+    :param seed: the run's seed.
+    :param runs: the folder of the run directories.
+    :param core: the processor core to use; None: all of them.
+    :param options: further options of the command ``train``.
+    :return: the run directory.
+    """
+    run = runs / f"{name}-{seed}"
+    done = run / "done"
+    if done.exists():
+        return run
+    command = [sys.executable, f"experiments/{name}.py"]
+    if (run / "experiment.json").exists():
+        command += ["resume", "--run-directory", str(run)]
+    else:
+        command += ["train", "--run-directory", str(run), "--seed", str(seed), "--loop.no-video", *options]
+    pin = [] if core is None else ["taskset", "--cpu-list", str(core)]
+    runs.mkdir(parents=True, exist_ok=True)
+    with (runs / f"{name}-{seed}.log").open("ab") as log:
+        subprocess.run([*pin, *command], cwd=ROOT, stdout=log, stderr=log, check=True)
+    done.touch()
+    return run
+
+
+def summarise(*, name: str, directories: list[Path], output: Path) -> None:
+    """Write what the evaluations say, and a plot.
+
+    :param name: of the experiment.
+    :param directories: of the runs, one a seed.
+    :param output: the folder of results.
+    """
+    output.mkdir(exist_ok=True)
+    rows: list[dict[str, Any]] = [
+        {
+            "kind": "settings",
+            "experiment": name,
+            "command": f"python benchmarks/learning.py {name} --seeds {len(directories)}",
+            "date": date.today().isoformat(),
+            "machine": json.loads((directories[0] / "experiment.json").read_text())["machine"],
+            "summarised_on": environment_description().to_json(),
+        }
+    ]
+    for directory in directories:
+        run = RunDirectory.open(directory)
+        seed = json.loads(run.experiment_path.read_text())["seed"]
+        for evaluation in read_evaluations(run):
+            row = evaluation.to_json()
+            row["returns"] = [round(float(value), 3) for value in evaluation.returns]
+            rows.append({"kind": "evaluation", "seed": seed, **row})
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    (output / f"{name}.jsonl").write_text(text)
+    runs = [RunDirectory.open(directory) for directory in directories]
+    for summary in compare_runs(runs, statistic="mean", output=output / f"{name}.png"):
+        print(summary)
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", help="of a file in experiments/, without .py")
+    parser.add_argument("--seeds", type=int, default=5, help="seeds 0 to this, less one (default: 5)")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time; more than one gets a core each (default:
+    1)") parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "learning", help="folder of the run
+    directories") parser.add_argument("--output", type=Path, default=ROOT / "results", help="folder of the results")
+    known, options = parser.parse_known_args() cores: list[int | None] = [None] if known.jobs > 1:
+        cores = list(sorted(os.sched_getaffinity(0)))[: known.jobs]
+    free = list(cores)
+
+    def one(seed: int) -> Path:
+        core = free.pop()
+        try:
+            return train_seed(name=known.name, seed=seed, runs=known.runs, core=core, options=options)
+        finally:
+            free.append(core)
+
+    with concurrent.futures.ThreadPoolExecutor(max_workers=len(cores)) as pool:
+        directories = list(pool.map(one, range(known.seeds)))
+    summarise(name=known.name, directories=directories, output=known.output)
+
+
+if __name__ == "__main__":
+    main()
