@@ -86,11 +86,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", help="of a file in experiments/, without .py")
     parser.add_argument("--seeds", type=int, default=5, help="seeds 0 to this, less one (default: 5)")
-    parser.add_argument("--jobs", type=int, default=1, help="runs at a time; more than one gets a core each (default:
-    1)") parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "learning", help="folder of the run
-    directories") parser.add_argument("--output", type=Path, default=ROOT / "results", help="folder of the results")
-    known, options = parser.parse_known_args() cores: list[int | None] = [None] if known.jobs > 1:
-        cores = list(sorted(os.sched_getaffinity(0)))[: known.jobs]
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time, a core each if several (default: 1)")
+    parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "learning", help="folder of the run directories")
+    parser.add_argument("--output", type=Path, default=ROOT / "results", help="folder of the results")
+    known, options = parser.parse_known_args()
+    cores: list[int | None] = [None]
+    if known.jobs > 1:
+        cores = [*sorted(os.sched_getaffinity(0))][: known.jobs]
     free = list(cores)
 
     def one(seed: int) -> Path:
