@@ -6,6 +6,8 @@ import sys
 import jaxtyping
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# Most of the time goes into compiling small functions that run a few times; unoptimised, that takes half as long.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 if any(name == "triax" or name.startswith("triax.") for name in sys.modules):
     raise RuntimeError("triax was imported before the tests' import hook: its annotations would not be checked.")

@@ -385,21 +385,26 @@ def test_noise_goes_to_the_leaves_in_order() -> None:
         Joint(parts=(first, several(1))).action_from_noise(noise=floats(np.zeros((1, 5))))
 
 
-def test_distributions_pass_through_jit_scan_and_vmap() -> None:
-    batch = joint(4)
-    sample = jax.jit(lambda distribution, key: sampled(distribution, key))(batch, KEY)
-    plain = sampled(batch, KEY)
-    np.testing.assert_allclose(sample.log_probability, plain.log_probability, rtol=1e-4, atol=1e-4)
-    rows = jax.jit(jax.vmap(lambda distribution, action: distribution.log_prob(action=action)))(batch, sample.action)
-    np.testing.assert_allclose(rows, log_prob(batch, sample.action), rtol=1e-5)
-    stacked = jax.tree.map(lambda leaf: np.stack([leaf, leaf]), batch)
+def test_distributions_pass_through_scan_and_vmap() -> None:
+    batch = Joint(parts=(gaussian(np.full((4, 1), 0.2), np.zeros((4, 1)), shape=(1,)), several(4)))
+    action = (floats([[0.1], [0.2], [0.3], [0.4]]), jnp.asarray(np.zeros((4, 3), np.int32)))
 
-    def step(carry: Array, distribution: Joint) -> tuple[Array, Any]:
-        return carry + 1, distribution.mode()
+    @jax.jit
+    def compute(stacked: Joint) -> tuple[Array, Array]:
+        def step(carry: Array, distribution: Joint) -> tuple[Array, Array]:
+            return carry, distribution.log_prob(action=action)
 
-    count, modes = jax.jit(lambda given: jax.lax.scan(step, jnp.zeros(()), given))(stacked)
-    assert count == 2
-    assert modes["move"][1].shape == (2, 4, 3)
+        _, scanned = jax.lax.scan(step, jnp.zeros(()), stacked)
+
+        def row(distribution: Joint, one: Any) -> Array:
+            return distribution.log_prob(action=one)
+
+        return scanned, jax.vmap(jax.vmap(row), in_axes=(0, None))(stacked, action)
+
+    scanned, mapped = compute(jax.tree.map(lambda leaf: np.stack([leaf, leaf]), batch))
+    assert scanned.shape == (2, 4)
+    np.testing.assert_allclose(scanned, np.stack([log_prob(batch, action)] * 2), rtol=1e-5)
+    np.testing.assert_allclose(mapped, scanned, rtol=1e-5)
 
 
 def test_the_same_key_gives_the_same_sample_and_another_key_another() -> None:
