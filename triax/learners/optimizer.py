@@ -37,8 +37,22 @@ class OptimizerConfig:
 
     def __post_init__(self) -> None:
         """Check the values."""
-        if self.learning_rate <= 0.0:
-            raise ValueError(f"learning_rate={self.learning_rate} must be above 0.")
+        checks = (
+            (self.learning_rate > 0.0, "learning_rate", "must be above 0"),
+            (self.final_learning_rate >= 0.0, "final_learning_rate", "must be at least 0"),
+            (self.weight_decay >= 0.0, "weight_decay", "must be at least 0"),
+            (0.0 <= self.beta_1 < 1.0, "beta_1", "must lie in [0, 1)"),
+            (0.0 <= self.beta_2 < 1.0, "beta_2", "must lie in [0, 1)"),
+            (self.epsilon > 0.0, "epsilon", "must be above 0"),
+        )
+        for holds, name, rule in checks:
+            if not holds:
+                raise ValueError(f"OptimizerConfig.{name}={getattr(self, name)!r} {rule}.")
+        if self.schedule == "constant" and (self.final_learning_rate > 0.0 or self.schedule_updates > 0):
+            raise ValueError(
+                f"final_learning_rate={self.final_learning_rate} and schedule_updates={self.schedule_updates} have no "
+                "effect with schedule='constant'; set the schedule, or leave them at 0."
+            )
         if self.schedule != "constant" and self.schedule_updates < 1:
             raise ValueError(
                 f"schedule={self.schedule!r} needs schedule_updates, the number of updates after which it ends; it is "
