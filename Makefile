@@ -61,8 +61,8 @@ format: $(VENV)/installed-dev ## Mend format and style.
 docs: $(VENV)/installed-dev ## Build the documentation into docs/_build/html; warnings are errors.
 	JAX_PLATFORMS=cpu $(RUN) -m sphinx --builder html --fail-on-warning --keep-going --quiet docs docs/_build/html
 
-benchmark: $(VENV)/installed-dev ## Measure speed and learning beside another library, in one run.
-	$(RUN) benchmarks/run.py $(ARGS)
+benchmark: $(VENV)/installed-dev ## Train an experiment over seeds. ARGS="pendulum_sac --seeds 5 --jobs 2".
+	$(RUN) benchmarks/learning.py $(or $(ARGS),pendulum_sac --seeds 3)
 
 clean: ## Remove what the other targets made; runs and virtual environments stay.
 	rm -rf docs/_build docs/reference .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist triax.egg-info
