@@ -72,12 +72,14 @@ class DatasetPlan:
     :ivar batch_size: rows a batch.
     :ivar unit: what a row is.
     :ivar held_out_fraction: share of the episodes kept for the held-out loss, in [0, 1).
-    :ivar patience: end after so many held-out evaluations without improvement, and keep the best state; None: never.
+    :ivar held_out_interval: updates between looks at the held-out loss.
+    :ivar patience: end after so many looks without improvement, and keep the best policy; None: never.
     """
 
     batch_size: int
     unit: Unit
     held_out_fraction: float = 0.0
+    held_out_interval: int = 500
     patience: int | None = None
 
 
