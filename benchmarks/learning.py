@@ -90,10 +90,9 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "learning", help="folder of the run directories")
     parser.add_argument("--output", type=Path, default=ROOT / "results", help="folder of the results")
     known, options = parser.parse_known_args()
-    cores: list[int | None] = [None]
+    free: list[int | None] = [None]
     if known.jobs > 1:
-        cores = [*sorted(os.sched_getaffinity(0))][: known.jobs]
-    free = list(cores)
+        free = [*sorted(os.sched_getaffinity(0))[: known.jobs]]
 
     def one(seed: int) -> Path:
         core = free.pop()
@@ -102,7 +101,7 @@ def main() -> None:
         finally:
             free.append(core)
 
-    with concurrent.futures.ThreadPoolExecutor(max_workers=len(cores)) as pool:
+    with concurrent.futures.ThreadPoolExecutor(max_workers=len(free)) as pool:
         directories = list(pool.map(one, range(known.seeds)))
     summarise(name=known.name, directories=directories, output=known.output)
 

@@ -4,12 +4,14 @@
 codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
 """
 
+import dataclasses
+import functools
 import os
 import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, TypeAlias
 
 import tyro
 
@@ -22,6 +24,9 @@ from triax.training.importing import CannotImport
 from triax.training.interrupts import TrainingInterrupted
 from triax.training.metrics import Diverged
 from triax.training.session import train
+
+Subcommand: TypeAlias = Callable[..., Callable[[], None]]
+"""A dataclass of arguments; calling an instance does the work."""
 
 CONFIG = (tyro.conf.AvoidSubcommands, tyro.conf.SuppressFixed)
 
@@ -55,7 +60,8 @@ def main(experiment: Experiment | None = None) -> None:
     else:
         subcommands, description = _experiment_commands(experiment), f"The experiment {experiment.name}."
     try:
-        tyro.extras.subcommand_cli_from_dict(subcommands, description=description, config=CONFIG)
+        chosen = tyro.extras.subcommand_cli_from_dict(subcommands, description=description, config=CONFIG)
+        chosen()
     except TrainingInterrupted as interruption:
         _fail(str(interruption), code=130)
     except KeyboardInterrupt:
@@ -70,69 +76,60 @@ def main(experiment: Experiment | None = None) -> None:
         _fail(f"error: {error}", code=1)
 
 
-def _installed_commands() -> dict[str, Callable[..., Any]]:
-    def plot(
-        run_directories: Annotated[tuple[Path, ...], tyro.conf.Positional],
-        statistic: Literal["mean", "iqm"] = "iqm",
-        output: Path = Path("comparison.png"),
-    ) -> None:
-        """Plot a run into its directory, or compare several in one picture.
-
-        :param run_directories: one, or several; those of one experiment count as its seeds.
-        :param statistic: over seeds: the mean, or the interquartile mean.
-        :param output: the picture, for several runs.
-        """
-        if len(run_directories) == 1:
-            commands.Plot().run(run_directory=run_directories[0])
-        else:
-            commands.compare(run_directories=run_directories, statistic=statistic, output=output)
-
-    return {name: _positional(kind) for name, kind in RUN_COMMANDS.items()} | {"plot": plot}
+def _installed_commands() -> dict[str, Subcommand]:
+    return {name: _positional(kind) for name, kind in RUN_COMMANDS.items()} | {"plot": commands.PlotRuns}
 
 
-def _experiment_commands(experiment: Experiment) -> dict[str, Callable[..., Any]]:
-    def train_command(
-        experiment: Annotated[Experiment, tyro.conf.arg(name="")] = experiment, run_directory: Path | None = None
-    ) -> None:
-        """Train from the beginning.
+def _experiment_commands(experiment: Experiment) -> dict[str, Subcommand]:
+    def do(self: Any) -> None:
+        commands.report(train(experiment=self.experiment, run_directory=self.run_directory))
 
-        :param experiment: what to do.
-        :param run_directory: a new or empty folder; by default one under runs/, named by the experiment and the time.
-        """
-        commands.report(train(experiment=experiment, run_directory=run_directory))
-
+    place = "A new or empty folder; by default one under runs/, named by the experiment and the time."
+    train_command = dataclasses.make_dataclass(
+        "Train",
+        [
+            ("experiment", Annotated[Experiment, tyro.conf.arg(name="")], dataclasses.field(default=experiment)),
+            ("run_directory", Annotated[Path | None, tyro.conf.arg(help=place)], dataclasses.field(default=None)),
+        ],
+        kw_only=True,
+        namespace={"__doc__": "Train from the beginning.", "__call__": do},
+    )
     kinds = RUN_COMMANDS | {"plot": commands.Plot}
     return {"train": train_command} | {name: _with_default(kind, experiment=experiment) for name, kind in kinds.items()}
 
 
-def _positional(kind: type[commands.RunCommand]) -> Callable[..., None]:
+def _positional(kind: type[commands.RunCommand]) -> Subcommand:
     """Make a subcommand that is told its run directory first."""
-
-    def command(run_directory: Any, options: Any) -> None:
-        options.run(run_directory=run_directory)
-
-    return _annotated(command, kind=kind, run_directory=Annotated[Path, tyro.conf.Positional])
+    place = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(help="Of the run.")]
+    return _subcommand(kind=kind, arguments=[("run_directory", place)], default_run=None)
 
 
-def _with_default(kind: type[commands.RunCommand], *, experiment: Experiment) -> Callable[..., None]:
+def _with_default(kind: type[commands.RunCommand], *, experiment: Experiment) -> Subcommand:
     """Make a subcommand that takes the experiment's newest run unless it is told another."""
+    place = Annotated[Path | None, tyro.conf.arg(help="Of the run; by default the newest of the experiment.")]
+    default_run = functools.partial(commands.newest_run, name=experiment.name)
+    return _subcommand(
+        kind=kind,
+        arguments=[("run_directory", place, dataclasses.field(default=None))],
+        default_run=default_run,
+    )
 
-    def command(options: Any, run_directory: Any = None) -> None:
-        options.run(run_directory=run_directory or commands.newest_run(name=experiment.name))
 
-    return _annotated(command, kind=kind, run_directory=Path | None)
+def _subcommand(
+    *, kind: type[commands.RunCommand], arguments: list[Any], default_run: Callable[[], Path] | None
+) -> Subcommand:
+    """Make a subcommand whose arguments are a run directory and a command's options."""
 
+    def do(self: Any) -> None:
+        run_directory = default_run() if self.run_directory is None and default_run else self.run_directory
+        self.options.run(run_directory=run_directory)
 
-def _annotated(
-    command: Callable[..., None], *, kind: type[commands.RunCommand], run_directory: Any
-) -> Callable[..., None]:
-    command.__annotations__ = {
-        "run_directory": run_directory,
-        "options": Annotated[kind, tyro.conf.arg(name="")],
-        "return": None,
-    }
-    command.__doc__ = f"{kind.__doc__}\n\n:param run_directory: of the run; by default the newest of the experiment."
-    return command
+    return dataclasses.make_dataclass(
+        kind.__name__,
+        [*arguments, ("options", Annotated[kind, tyro.conf.arg(name="")])],
+        kw_only=True,
+        namespace={"__doc__": kind.__doc__, "__call__": do},
+    )
 
 
 def _fail(message: str, *, code: int) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 import numpy as np
+import tyro
 
 from triax.evaluation import EvaluationConfig, Evaluator, render_episode
 from triax.runs import RunDirectory, compare_runs, plot_run, write_video
@@ -172,22 +173,30 @@ class Record(RunCommand):
         print(f"recorded {len(returns)} episodes as {self.dataset}, mean return {np.mean(returns):.5g}")
 
 
-def compare(*, run_directories: tuple[Path, ...], statistic: Literal["mean", "iqm"], output: Path) -> None:
-    """Plot several runs in one picture, and print a table.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PlotRuns:
+    """Plot a run into its directory, or compare several in one picture."""
 
-    :param run_directories: of the runs; those of one experiment are its seeds.
-    :param statistic: over the seeds.
-    :param output: the picture.
-    """
-    table = compare_runs([RunDirectory.open(path) for path in run_directories], statistic=statistic, output=output)
-    for row in table:
-        interval = "" if row.interval_low is None else f" [{row.interval_low:.5g}, {row.interval_high:.5g}]"
-        print(
-            f"{row.group} ({row.seeds} seeds): {statistic} {row.final:.5g}{interval} after {row.progress:,}; mean "
-            "height "
-            f"of the curve {row.area_under_curve:.5g}"
-        )
-    print(f"plot: {output}")
+    run_directories: tyro.conf.Positional[tuple[Path, ...]]
+    """One, or several; those of one experiment count as its seeds."""
+    statistic: Literal["mean", "iqm"] = "iqm"
+    """Over seeds: the mean, or the interquartile mean."""
+    output: Path = Path("comparison.png")
+    """The picture, for several runs."""
+
+    def __call__(self) -> None:
+        """Plot, print a table, and say where the plot is."""
+        if len(self.run_directories) == 1:
+            Plot().run(run_directory=self.run_directories[0])
+            return
+        runs = [RunDirectory.open(path) for path in self.run_directories]
+        for row in compare_runs(runs, statistic=self.statistic, output=self.output):
+            interval = "" if row.interval_low is None else f" [{row.interval_low:.5g}, {row.interval_high:.5g}]"
+            print(
+                f"{row.group} ({row.seeds} seeds): {self.statistic} {row.final:.5g}{interval} after {row.progress:,}; "
+                f"mean height of the curve {row.area_under_curve:.5g}"
+            )
+        print(f"plot: {self.output}")
 
 
 def report(result: TrainingResult) -> None:

@@ -6,8 +6,9 @@ was stopped at any boundary and resumed does the same as one that was not.
 """
 
 import dataclasses
+import functools
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from triax.evaluation import Evaluator
@@ -99,6 +100,7 @@ class Trainer:
         self._progress = progress
         self._stop = StopRequest()
         self._means = MetricMeans()
+        self._unwritten: list[Callable[[], None]] = []
         evaluation, checkpoint = experiment.evaluation, experiment.checkpoint
         self._evaluations = Schedule(
             interval=evaluation.interval, next=0 if evaluation.at_start else evaluation.interval
@@ -198,9 +200,10 @@ class Trainer:
             interval_low=evaluation.interval_low,
             interval_high=evaluation.interval_high,
         )
-        self._logs.append_evaluation(row)
+        self._write(functools.partial(self._logs.append_evaluation, row))
         self._progress.say(
-            f"{steps:>9,} steps: mean return {row.mean:.5g} [{row.interval_low:.5g}, {row.interval_high:.5g}] over "
+            f"{steps:>9,} {'updates' if self._loop.counts_updates else 'steps'}: mean return {row.mean:.5g} "
+            f"[{row.interval_low:.5g}, {row.interval_high:.5g}] over "
             f"{row.episodes} episodes"
         )
         target = self._experiment.stop.at_return
@@ -215,14 +218,42 @@ class Trainer:
         row = MetricsRow(
             **dataclasses.asdict(self._loop.counters), wall_seconds=self._wall_seconds(), metrics=self._means.take()
         )
-        self._logs.append_metrics(row)
+        self._write(functools.partial(self._logs.append_metrics, row))
         for callback in self._experiment.callbacks:
             callback.on_metrics(self._view(), row)
+
+    def _write(self, append: Callable[[], None]) -> None:
+        """Append a row to a log; one that the disk does not take waits, and comes before the next."""
+        self._unwritten.append(append)
+        try:
+            while self._unwritten:
+                self._unwritten[0]()
+                del self._unwritten[0]
+        except OSError as error:
+            self._progress.say(
+                f"warning: a row of the log could not be written: {error}. It is kept in memory and tried again."
+            )
 
     def _save_checkpoint(self, *, score: float | None) -> None:
         steps = self._loop.steps
         self._checkpoints.done(steps=steps)
-        counters: dict[str, Any] = {
+        try:
+            self._store.save(
+                steps=steps,
+                parts={AGENT_PART: to_numpy(self._loop.agent_parameters()), TRAINING_PART: self._loop.state()},
+                counters=self._counters(),
+                agent_parts=(AGENT_PART,),
+                score=score,
+            )
+            self._saved_steps = steps
+        except (CheckpointFailed, OSError) as error:
+            self._progress.say(f"warning: {error}. Training goes on; the next checkpoint will be tried as planned.")
+
+    def _counters(self) -> dict[str, Any]:
+        """Describe everything that a checkpoint must hold beside the loop's state."""
+        if self._unwritten:
+            raise OSError("the logs are not complete, so that no checkpoint can be made")
+        return {
             "counters": dataclasses.asdict(self._loop.counters),
             "schedules": {
                 name: {"next": schedule.next, "last": schedule.last} for name, schedule in self._schedules().items()
@@ -233,17 +264,6 @@ class Trainer:
             "means": self._means.state(),
             "logs": self._logs.lengths().to_json(),
         }
-        try:
-            self._store.save(
-                steps=steps,
-                parts={AGENT_PART: to_numpy(self._loop.agent_parameters()), TRAINING_PART: self._loop.state()},
-                counters=counters,
-                agent_parts=(AGENT_PART,),
-                score=score,
-            )
-            self._saved_steps = steps
-        except CheckpointFailed as error:
-            self._progress.say(f"warning: {error}. Training goes on; the next checkpoint will be tried as planned.")
 
     def _schedules(self) -> dict[str, Schedule]:
         return {"evaluation": self._evaluations, "log": self._log_rows, "checkpoint": self._checkpoints}

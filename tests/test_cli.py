@@ -1,0 +1,247 @@
+"""The command line as a user meets it: what works, and the mistakes that users make, each one clear message and a
+code."""
+
+import dataclasses
+import errno
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+
+import triax
+from triax.environments.probes import ActionProbe, NanProbe, RaisingProbe
+from triax.runs import files as run_files
+
+SMALL = triax.NetworkConfig(torso=triax.MLPConfig(hidden=(8,)))
+EXPERIMENT = triax.Experiment(
+    name="small",
+    learner=triax.SACConfig(actor=SMALL, critic=SMALL, batch_size=16, warmup_steps=20),
+    environment=triax.EnvironmentConfig(factory=ActionProbe, arguments={"actions": "continuous"}),
+    total_steps=60,
+    evaluation=triax.EvaluationConfig(interval=30, episodes=2, environments=2),
+    checkpoint=triax.CheckpointConfig(interval=20),
+    loop=triax.LoopConfig(log_interval=20, video=False),
+)
+
+
+class Outcome:
+    """What a command said."""
+
+    def __init__(self, *, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Outcome]:
+    """Runs a command in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def command(*arguments: str, experiment: triax.Experiment | None = EXPERIMENT) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["experiment.py", *arguments])
+        code = 0
+        try:
+            triax.main(experiment)
+        except SystemExit as end:
+            code = 0 if end.code is None else int(end.code)
+        captured = capfd.readouterr()
+        return Outcome(code=code, out=captured.out, err=captured.err)
+
+    return command
+
+
+def _words(text: str) -> str:
+    return " ".join(text.replace("│", " ").split())
+
+
+def test_train_leaves_a_run_that_all_commands_take(run: Callable[..., Outcome]) -> None:
+    trained = run("train", "--run-directory", "a", "--seed", "3")
+    assert trained.code == 0, trained.err
+    assert "final mean return" in trained.out
+    assert json.loads(Path("a/experiment.json").read_text())["seed"] == 3
+    rows = [json.loads(line) for line in Path("a/evaluations.jsonl").read_text().splitlines()]
+    assert [row["environment_steps"] for row in rows] == [0, 30, 60]
+    assert set(rows[0]) == {
+        "environment_steps", "updates", "policy_version", "wall_seconds", "episodes", "returns", "lengths", "mean",
+        "interval_low", "interval_high",
+    }  # fmt: skip
+    metrics = [json.loads(line) for line in Path("a/metrics.jsonl").read_text().splitlines()]
+    assert {"environment_steps", "updates", "policy_version", "wall_seconds", "critic_loss"} <= set(metrics[-1])
+    evaluated = run("evaluate", "a", "--episodes", "3", experiment=None)
+    assert "mean return" in evaluated.out, evaluated.err
+    assert "plot: a/plots" in run("plot", "a", experiment=None).out
+    assert run("resume", "--run-directory", "a").code == 0  # It is done; nothing more happens.
+    assert len(Path("a/evaluations.jsonl").read_text().splitlines()) == 3
+    assert run("train", "--run-directory", "b").code == 0
+    assert "2 seeds" in run("plot", "a", "b", experiment=None).out
+    assert Path("comparison.png").stat().st_size > 1000
+
+
+def test_the_newest_run_is_the_default(run: Callable[..., Outcome]) -> None:
+    assert "no run of small lies under runs" in run("evaluate").err
+    assert run("train").code == 0
+    assert run("evaluate", "--episodes", "2").code == 0
+
+
+def test_record_makes_a_dataset_to_clone_from(run: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(Path.cwd() / "datasets"))
+    assert run("train", "--run-directory", "a").code == 0
+    recorded = run("record", "a", "--dataset", "small/expert-v0", "--episodes", "5", experiment=None)
+    assert "recorded 5 episodes" in recorded.out
+    clone = dataclasses.replace(
+        EXPERIMENT,
+        learner=triax.BCConfig(actor=SMALL, batch_size=4),
+        dataset=triax.DatasetConfig(id="small/expert-v0"),
+    )
+    assert run("train", "--run-directory", "clone", experiment=clone).code == 0
+    wrong = dataclasses.replace(clone, dataset=triax.DatasetConfig(id="small/missing-v0"))
+    missing = run("train", experiment=wrong)
+    assert missing.code == 1
+    assert "small/missing-v0" in missing.err
+    assert "small/expert-v0" in missing.err
+
+
+@pytest.mark.parametrize("command", ["train", "resume", "watch", "evaluate", "plot", "record"])
+def test_every_command_has_help(command: str, run: Callable[..., Outcome]) -> None:
+    said = run(command, "--help")
+    assert said.code == 0
+    assert "--run-directory" in said.out
+
+
+def test_help_names_the_fields_that_other_programs_rely_on(run: Callable[..., Outcome]) -> None:
+    said = run("train", "--help").out
+    for flag in (
+        "--seed", "--total-steps", "--run-directory", "--rollout.backend", "--rollout.workers",
+        "--rollout.environments-per-worker", "--learner.batch-size",
+    ):  # fmt: skip
+        assert flag in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("train", "--learner.batch-sise", "3"), 2, "Perhaps you meant: --learner.batch-size"),
+        (("train", "--learner.batch-size", "-3"), 2, "SACConfig.batch_size=-3 must be at least 1"),
+        (("train", "--learner.batch-size", "many"), 2, "many"),
+        (("train", "--replay.capacity", "10"), 1, "batch_size is 16 and the replay's capacity is 10"),
+        (("evaluate", "--run-directory", "nowhere"), 1, "nowhere is not a run directory"),
+        (("fly",), 2, "fly"),
+    ],
+)
+def test_wrong_arguments(arguments: tuple[str, ...], code: int, message: str, run: Callable[..., Outcome]) -> None:
+    said = run(*arguments)
+    assert said.code == code
+    assert message in _words(said.err + said.out)
+    assert "Traceback" not in said.err
+
+
+class SpokenProbe(ActionProbe):
+    """Wants to be talked to."""
+
+    def __init__(self) -> None:
+        super().__init__(actions="continuous")
+        self.action_space = gymnasium.spaces.Dict({"say": gymnasium.spaces.Text(5)})
+
+
+@pytest.mark.parametrize(
+    ("environment", "parts"),
+    [
+        (triax.EnvironmentConfig(id="Pendolum-v1"), ("'Pendolum-v1'", "Close matches: 'Pendulum-v1'")),
+        (triax.EnvironmentConfig(factory=SpokenProbe), ("['say']", "Text", "no inside form")),
+        (
+            triax.EnvironmentConfig(factory=NanProbe, arguments={"actions": "continuous", "at_step": 5}),
+            ("step 5", "nan", "last action"),
+        ),
+        (
+            triax.EnvironmentConfig(factory=RaisingProbe, arguments={"actions": "continuous", "at_step": 5}),
+            ("ProbeFailure", "step 5"),
+        ),
+    ],
+)
+def test_wrong_environments(
+    environment: triax.EnvironmentConfig, parts: tuple[str, ...], run: Callable[..., Outcome]
+) -> None:
+    quiet = dataclasses.replace(EXPERIMENT.evaluation, at_start=False)
+    said = run("train", experiment=dataclasses.replace(EXPERIMENT, environment=environment, evaluation=quiet))
+    assert said.code == 1
+    for part in parts:
+        assert part in said.err
+    assert "triax/" not in said.err
+
+
+def test_a_changed_source_is_refused(run: Callable[..., Outcome]) -> None:
+    assert run("train", "--run-directory", "a").code == 0
+    document = json.loads(Path("a/experiment.json").read_text())
+    assert document["sources"]
+    document["sources"] = dict.fromkeys(document["sources"], "0" * 64)
+    Path("a/experiment.json").write_text(json.dumps(document))
+    said = run("resume", "a", experiment=None)
+    assert said.code == 1
+    assert "has changed since the run began" in said.err
+    assert run("resume", "a", "--allow-changed-source", experiment=None).code == 0
+
+
+@pytest.mark.parametrize("damage", ["flip", "remove"])
+@pytest.mark.parametrize("name", ["training.safetensors", "manifest.json", "counters.json"])
+def test_a_damaged_checkpoint_is_refused_and_the_one_before_offered(
+    name: str, damage: str, run: Callable[..., Outcome]
+) -> None:
+    assert run("train", "--run-directory", "a").code == 0
+    path = Path("a/checkpoints/60") / name
+    if damage == "remove":
+        path.unlink()
+    else:
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(bytes(content))
+    said = run("resume", "a", experiment=None)
+    assert said.code == 1
+    assert "checkpoint 60 is damaged" in said.err
+    assert "--checkpoint 40" in said.err
+    assert run("resume", "a", "--checkpoint", "40", experiment=None).code == 0
+    assert len(Path("a/evaluations.jsonl").read_text().splitlines()) == 3
+
+
+def test_a_full_disk_while_checkpointing_is_said_and_training_goes_on(
+    run: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = {"since": 0}
+    original = os.fsync
+
+    def full_for_a_while(descriptor: int) -> None:
+        # From the first checkpoint after 20 steps on, until the disk has room again.
+        log = Path("a/metrics.jsonl")
+        if log.exists() and log.stat().st_size > 0 and full["since"] < 8:
+            full["since"] += 1
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        original(descriptor)
+
+    monkeypatch.setattr(run_files.os, "fsync", full_for_a_while)
+    said = run("train", "--run-directory", "a")
+    assert said.code == 0, said.err
+    assert "No space left on device" in said.out + said.err
+    assert "Training goes on" in said.out + said.err
+    assert full["since"] == 8
+    assert Path("a/checkpoints/60/manifest.json").exists()
+
+
+def test_an_agent_acts_on_the_environments_own_observations(run: Callable[..., Outcome]) -> None:
+    assert run("train", "--run-directory", "a").code == 0
+    agent = triax.load_agent(run_directory="a", checkpoint="best")
+    assert EXPERIMENT.environment is not None
+    environment = EXPERIMENT.environment.make()
+    observation, _ = environment.reset(seed=0)
+    action = agent.act(observation=observation, deterministic=True)
+    assert environment.action_space.contains(action)
+    batch = agent.act(observation=np.stack([observation] * 3), deterministic=True)
+    assert batch.shape == (3, *action.shape)
+    np.testing.assert_allclose(batch[0], action, rtol=1e-6)
+    sampled: list[Any] = [agent.act(observation=observation, deterministic=False) for _ in range(2)]
+    assert not np.array_equal(sampled[0], sampled[1])
+    with pytest.raises(ValueError, match="shape"):
+        agent.act(observation=np.zeros((2, 2, 2)))
