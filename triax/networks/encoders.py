@@ -133,7 +133,7 @@ class _FlatEncoder(nnx.Module):
         self.size = math.prod(shape)
 
     def __call__(self, value: AnyArray) -> Array:
-        flat = jnp.reshape(value, (*value.shape[: value.ndim - self.axes], self.size)).astype(jnp.float32)
+        flat = jnp.reshape(jnp.asarray(value), (*value.shape[: value.ndim - self.axes], self.size)).astype(jnp.float32)
         return flat if self.scale == 1.0 else flat * self.scale
 
 
@@ -146,7 +146,7 @@ class _OneHotEncoder(nnx.Module):
         self.size = sum(sizes)
 
     def __call__(self, value: AnyArray) -> Array:
-        choices = jnp.reshape(value, (*value.shape[: value.ndim - self.axes], len(self.sizes)))
+        choices = jnp.reshape(jnp.asarray(value), (*value.shape[: value.ndim - self.axes], len(self.sizes)))
         vectors = [jax.nn.one_hot(choices[..., index], size) for index, size in enumerate(self.sizes)]
         return jnp.concatenate(vectors, axis=-1)
 
@@ -179,7 +179,7 @@ class _ImageEncoder(nnx.Module):
 
     def __call__(self, value: AnyArray) -> Array:
         leading = value.shape[:-3]
-        hidden = jnp.reshape(value, (-1, *value.shape[-3:])).astype(jnp.float32) / 255.0
+        hidden = jnp.reshape(jnp.asarray(value), (-1, *value.shape[-3:])).astype(jnp.float32) / 255.0
         for layer in self.layers:
             hidden = self.activation(layer(hidden))
         return jnp.reshape(hidden, (*leading, self.size))
