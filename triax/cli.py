@@ -17,6 +17,7 @@ import tyro
 
 from triax import commands
 from triax.environments import MissingDependency
+from triax.replay import ReplayTooLarge
 from triax.rollout import EnvironmentFailed, NonFiniteExperience
 from triax.runs import RunError
 from triax.training.experiment import Experiment
@@ -32,11 +33,13 @@ CONFIG = (tyro.conf.AvoidSubcommands, tyro.conf.SuppressFixed)
 
 EXPECTED_ERRORS = (
     ValueError,
+    OSError,
     CannotImport,
     Diverged,
     EnvironmentFailed,
     MissingDependency,
     NonFiniteExperience,
+    ReplayTooLarge,
     RunError,
 )
 """Errors whose message tells the user what to do. All others show where they came from."""

@@ -119,7 +119,7 @@ class RecurrentLearner(OutsideLearner):
 
     @property
     def data_plan(self) -> DataPlan:
-        return ReplayPlan(batch_size=8, unit=SequenceUnit(length=5, burn_in=2), warmup_steps=0)
+        return ReplayPlan(batch_size=8, unit=SequenceUnit(length=5, burn_in=2), updates_per_step=0.25, warmup_steps=0)
 
     @property
     def extras_spec(self) -> Mapping[str, SpaceSpec]:

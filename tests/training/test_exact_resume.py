@@ -100,8 +100,8 @@ def _start(name: str, command: str, *options: str, run: Path, workplace: Path) -
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     }
     arguments = [sys.executable, str(SCRIPT), name, command, "--run-directory", str(run), *options]
-    log = (workplace / f"{run.name}.log").open("ab")
-    return subprocess.Popen(arguments, cwd=ROOT, env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+    with (workplace / f"{run.name}.log").open("ab") as log:
+        return subprocess.Popen(arguments, cwd=ROOT, env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
 
 
 def _train_with_stops(*, name: str, sent: signal.Signals, run: Path, workplace: Path, stops: int) -> int:

@@ -62,13 +62,14 @@ class RunningMoments:
         )
 
     def standardise(self, *, values: Float[AnyArray, "..."], limit: float = 10.0) -> Float[Array, "..."]:
-        """Scale to mean 0 and variance 1.
+        """Scale to mean 0 and variance 1; before anything was seen, leave the values as they are.
 
         :param values: [..., *shape].
         :param limit: results are clipped to ± this.
         :return: [..., *shape].
         """
-        return jnp.clip((values - self.mean) * jax.lax.rsqrt(self.variance + 1e-8), -limit, limit)
+        scaled = jnp.clip((values - self.mean) * jax.lax.rsqrt(self.variance + 1e-8), -limit, limit)
+        return jnp.where(self.count > 0.0, scaled, values)
 
     def unstandardise(self, *, values: Float[AnyArray, "..."]) -> Float[Array, "..."]:
         """Undo :meth:`standardise` (but for its clipping).
