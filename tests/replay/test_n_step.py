@@ -161,7 +161,7 @@ def test_an_empty_replay_says_so() -> None:
 episodes = st.lists(st.tuples(st.integers(1, 6), st.booleans()), min_size=1, max_size=6)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     streams=st.lists(episodes, min_size=1, max_size=3),
     chunk_rows=st.integers(1, 20),

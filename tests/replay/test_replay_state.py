@@ -30,7 +30,7 @@ def sampled_bytes(replay: Replay, *, seed: int) -> list[bytes]:
     return [leaf.tobytes() for leaf in jax.tree.leaves(batches)]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     before=st.integers(2, ENVIRONMENT_ROWS - 10),
     after=st.integers(0, 9),

@@ -1,0 +1,21 @@
+"""Recorded experience: write, read, select, split; and draw batches of it as from a replay."""
+
+from triax.datasets.dataset import Dataset, DatasetSplit, join_datasets
+from triax.datasets.files import list_datasets
+from triax.datasets.loading import DatasetConfig, load_dataset
+from triax.datasets.source import DatasetSource, DatasetState
+from triax.datasets.writing import DatasetNotes, RecordedEpisode, write_dataset
+
+__all__ = [
+    "Dataset",
+    "DatasetConfig",
+    "DatasetNotes",
+    "DatasetSource",
+    "DatasetSplit",
+    "DatasetState",
+    "RecordedEpisode",
+    "join_datasets",
+    "list_datasets",
+    "load_dataset",
+    "write_dataset",
+]

@@ -4,9 +4,9 @@ import dataclasses
 
 import numpy as np
 
-from triax.replay.flags import FIRST, LAST
+from triax.replay.flags import ACTED, FIRST, LAST
 from triax.replay.gathering import gather_sequences
-from triax.replay.sampler import Drawn
+from triax.replay.sampler import Drawn, Slots
 from triax.replay.storage import RingStorage
 from triax.trees import tree_map
 from triax.types import Trajectory
@@ -57,3 +57,22 @@ def read_episode(*, storage: RingStorage, episode: StoredEpisode) -> Trajectory:
     drawn = Drawn(slots=np.array([[episode.first_slot]], np.int64), weights=np.ones((1, 1), np.float32))
     rows = gather_sequences(storage=storage, drawn=drawn, length=episode.steps).rows
     return tree_map(lambda leaf: leaf[0], rows)
+
+
+def place_in_episode(*, storage: RingStorage, slots: Slots) -> Slots:
+    """Count the rows between slots and the first stored rows of their episodes.
+
+    :param storage: where the rows are.
+    :param slots: slots that hold experience, [count].
+    :return: 0 for the first row, and so on, [count].
+    """
+    places = np.zeros(storage.flags.size, np.int64)
+    for stream in range(storage.streams):
+        rows = storage.chronological(stream=stream)
+        flags = storage.flags[rows]
+        acted = (flags & ACTED) != 0
+        # A run of experience begins at a first row, or after a row that is none.
+        begins = acted & (np.concatenate([[True], ~acted[:-1]]) | ((flags & FIRST) != 0))
+        numbers = np.arange(rows.size)
+        places[rows] = numbers - np.maximum.accumulate(np.where(begins, numbers, 0))
+    return places[slots]

@@ -8,15 +8,16 @@ import numpy.typing as npt
 
 from triax.replay.candidates import candidates_for
 from triax.replay.config import GIB, ReplayConfig
-from triax.replay.episodes import StoredEpisode, read_episode, stored_episodes
+from triax.replay.episodes import StoredEpisode, place_in_episode, read_episode, stored_episodes
 from triax.replay.flags import ACTED
 from triax.replay.gathering import gather_sequences, gather_transitions
 from triax.replay.memory import ReplaySize, available_bytes, replay_size
+from triax.replay.plans import require_batch_size, require_unit
 from triax.replay.sampler import Drawn, Sampler
 from triax.replay.source import Batches
 from triax.replay.storage import RingStorage, StorageState
 from triax.spaces import SpaceSpec
-from triax.trees import Tree, tree_dataclass
+from triax.trees import Tree, tree_dataclass, tree_map
 from triax.types import Chunk, Feedback, SequenceUnit, Trajectory, Unit
 
 LARGEST_SLOT = 2**31 - 1
@@ -141,31 +142,16 @@ class Replay:
         :param batch_size: rows a batch.
         :raises ValueError: with field, value and remedy.
         """
-        if not 1 <= batch_size <= self._config.capacity:
-            raise ValueError(
-                f"batch_size is {batch_size:,} and the replay's capacity is {self._config.capacity:,}; a batch must "
-                "hold at least one row and no more than the replay. Lower batch_size or raise ReplayConfig.capacity."
-            )
-        room = self._storage.rows - 1
-        if isinstance(unit, SequenceUnit):
-            if not 0 <= unit.burn_in < unit.length:
-                raise ValueError(
-                    f"burn_in is {unit.burn_in} and length is {unit.length}; the length includes the burn-in, so "
-                    "burn_in must lie in [0, length)."
-                )
-            if unit.length > room:
-                raise ValueError(
-                    f"length is {unit.length:,}, but each environment keeps {room:,} steps only; lower length or raise "
-                    "ReplayConfig.capacity."
-                )
-            return
-        if not 0.0 <= unit.discount <= 1.0:
-            raise ValueError(f"discount is {unit.discount}; it must lie in [0, 1].")
-        if not 1 <= unit.steps <= room:
-            raise ValueError(
-                f"steps is {unit.steps}; the steps of a transition must lie in [1, {room:,}], the steps that are kept "
-                "of each environment. Lower steps or raise ReplayConfig.capacity."
-            )
+        require_batch_size(batch_size=batch_size, capacity=self._config.capacity)
+        self.check_unit(unit=unit)
+
+    def check_unit(self, *, unit: Unit) -> None:
+        """Refuse what no batch can be made of, of whatever size.
+
+        :param unit: what a row of a batch is.
+        :raises ValueError: with field, value and remedy.
+        """
+        require_unit(unit=unit, room=self._storage.rows - 1)
 
     def sample(self, *, unit: Unit, batch_size: int, batches: int, generator: np.random.Generator) -> Batches:
         """Draw batches, with replacement, into fresh arrays.
@@ -177,13 +163,26 @@ class Replay:
         :return: leaves of shape [batches, N, ...]; of sequences' rows, [batches, L, N, ...].
         :raises NothingToSample: if there is nothing to draw from.
         """
-        self.check_plan(unit=unit, batch_size=batch_size)
+        self.check_unit(unit=unit)
         candidates = candidates_for(storage=self._storage, unit=unit)
         drawn = self._sampler.draw(batches=batches, batch_size=batch_size, candidates=candidates, generator=generator)
         self._check_drawn(drawn=drawn, shape=(batches, batch_size))
-        if isinstance(unit, SequenceUnit):
-            return gather_sequences(storage=self._storage, drawn=drawn, length=unit.length)
-        return gather_transitions(storage=self._storage, drawn=drawn, unit=unit)
+        return self._gather(drawn=drawn, unit=unit)
+
+    def everything(self, *, unit: Unit) -> Batches:
+        """Read all that is stored as one batch, without its axis of batches.
+
+        :param unit: what a row of the batch is. Pieces follow one another from each episode's start, each with its
+            burn-in in the piece before.
+        :return: leaves of shape [N, ...]; of sequences' rows, [L, N, ...].
+        :raises NothingToSample: if there is nothing.
+        """
+        self.check_unit(unit=unit)
+        slots = candidates_for(storage=self._storage, unit=unit).all()
+        if isinstance(unit, SequenceUnit) and not unit.whole_episodes:
+            slots = slots[place_in_episode(storage=self._storage, slots=slots) % (unit.length - unit.burn_in) == 0]
+        drawn = Drawn(slots=slots[np.newaxis].astype(np.int64), weights=np.ones((1, slots.size), np.float32))
+        return tree_map(lambda leaf: leaf[0], self._gather(drawn=drawn, unit=unit))
 
     def feedback(self, *, feedback: Feedback) -> None:
         """Hand priorities to the sampler, without those of slots that were overwritten since.
@@ -216,6 +215,13 @@ class Replay:
         """
         return read_episode(storage=self._storage, episode=episode)
 
+    def sampler_state(self) -> Tree:
+        """Give the sampler's part of the state alone.
+
+        :return: the sampler's state.
+        """
+        return self._sampler.state()
+
     def state(self) -> ReplayState:
         """Give what a checkpoint must hold. The rows are read-only views: write or copy them before inserting more.
 
@@ -230,7 +236,19 @@ class Replay:
         :raises ValueError: if it is of a replay of another shape.
         """
         self._storage.restore(state.storage)
-        self._sampler.restore(state.sampler)
+        self.restore_sampler(state.sampler)
+
+    def restore_sampler(self, state: Tree) -> None:
+        """Take back the sampler's part of a state alone, where the rows come from elsewhere.
+
+        :param state: the sampler's state.
+        """
+        self._sampler.restore(state)
+
+    def _gather(self, *, drawn: Drawn, unit: Unit) -> Batches:
+        if isinstance(unit, SequenceUnit):
+            return gather_sequences(storage=self._storage, drawn=drawn, length=unit.length)
+        return gather_transitions(storage=self._storage, drawn=drawn, unit=unit)
 
     def _check_drawn(self, *, drawn: Drawn, shape: tuple[int, int]) -> None:
         slots, weights = drawn.slots, drawn.weights
