@@ -1,0 +1,230 @@
+"""The loops: ratios, warm-up, schedules, stopping, callbacks; each plan fed as it asks; nothing compiled twice."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import triax
+from tests.training import outside_learners as outside
+from triax.environments.probes import CounterProbe, EndlessRewardProbe
+from triax.learners.interface import DataPlan, OnPolicyPlan, ReplayPlan, StreamPlan, TransitionUnit
+from triax.learners.sac import SAC
+from triax.random import KeyArray
+from triax.runs import CheckpointStore, RunDirectory, read_evaluations, read_metrics
+from triax.training.building import build
+from triax.training.loops import OnPolicyLoop
+from triax.trees import Tree
+from triax.types import Trajectory, Transitions, UpdateOutput
+
+COUNTER = triax.EnvironmentConfig(factory=CounterProbe)
+TRACES: list[str] = []
+
+
+class TracedLearner(outside.OutsideLearner):
+    """Notes each trace of its update, and counts updates; its plan is its config's."""
+
+    @property
+    def data_plan(self) -> DataPlan:
+        plan: DataPlan = self.config.plan
+        return plan
+
+    def ingest(self, *, state: outside.CountingState, chunk: Trajectory) -> tuple[outside.CountingState, Tree]:
+        if isinstance(self.config.plan, StreamPlan):
+            return state, chunk
+        rows = chunk.reward.shape[0] * chunk.reward.shape[1]
+        return state, {"reward": jnp.reshape(chunk.reward, rows), "valid": jnp.reshape(chunk.valid, rows)}
+
+    def update(
+        self, *, state: outside.CountingState, batch: Any, key: KeyArray
+    ) -> tuple[outside.CountingState, UpdateOutput]:
+        TRACES.append("update")
+        reward = batch.reward if isinstance(batch, Transitions) else batch["reward"]
+        stop = None
+        if self.config.stop_after is not None:
+            stop = state.updates % self.config.stop_after == self.config.stop_after - 1
+        return outside.CountingState(updates=state.updates + 1), UpdateOutput(
+            metrics={"reward_sum": jnp.sum(reward), "updates_seen": state.updates}, stop=stop
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TracedConfig:
+    """Describes a traced learner."""
+
+    plan: Any
+    stop_after: int | None = None
+
+    def build(self, *, observation_spec: Any, action_spec: Any) -> TracedLearner:
+        return TracedLearner(config=self, observation_spec=observation_spec, action_spec=action_spec)
+
+
+def _experiment(plan: Any, *, environments: int = 2, stop_after: int | None = None, **changes: Any) -> triax.Experiment:
+    settings: dict[str, Any] = {
+        "name": "loops",
+        "learner": TracedConfig(plan=plan, stop_after=stop_after),
+        "environment": COUNTER,
+        "rollout": triax.RolloutConfig(environments_per_worker=environments),
+        "total_steps": 200,
+        "evaluation": triax.EvaluationConfig(interval=100, episodes=2, environments=2),
+        "loop": triax.LoopConfig(log_interval=50, video=False, updates_per_call=4),
+    }
+    return triax.Experiment(**(settings | changes))
+
+
+def _replay_plan(**changes: Any) -> ReplayPlan:
+    return ReplayPlan(**({"batch_size": 8, "unit": TransitionUnit(discount=0.9), "warmup_steps": 40} | changes))
+
+
+@pytest.mark.parametrize("ratio", [0.25, 1.0, 3.0])
+def test_updates_keep_their_ratio_to_steps_after_the_warm_up(ratio: float, tmp_path: Path) -> None:
+    experiment = _experiment(_replay_plan(updates_per_step=ratio))
+    result = triax.train(experiment=experiment, run_directory=tmp_path / "run")
+    for row in read_metrics(RunDirectory.open(result.run_directory)):
+        due = max(0.0, (row.environment_steps - 40) * ratio)
+        # Calls are of 4 updates, and steps come in twos.
+        assert due - 4 - 2 * ratio < row.updates <= due
+
+
+def test_update_is_traced_once_a_run(tmp_path: Path) -> None:
+    plans = [_replay_plan(), OnPolicyPlan(steps=10, epochs=2, minibatch_size=5), StreamPlan(discount=0.9)]
+    for index, plan in enumerate(plans):
+        TRACES.clear()
+        triax.train(experiment=_experiment(plan), run_directory=tmp_path / str(index))
+        # The epochs look at the update's output shapes once before they compile it.
+        assert len(TRACES) == (2 if isinstance(plan, OnPolicyPlan) else 1)
+
+
+def test_trap_14_an_epoch_is_a_pass_over_all_rows() -> None:
+    parts = build(experiment=_experiment(OnPolicyPlan(steps=10, epochs=3, minibatch_size=5)))
+    try:
+        assert isinstance(parts.loop, OnPolicyLoop)
+        iteration = parts.loop.advance(limit=1)
+        (metrics,) = iteration.metrics
+        # 20 rows in minibatches of 5, three times over: 12 updates, and each epoch sums the same rewards.
+        sums = np.asarray(metrics["reward_sum"]).reshape(3, 4).sum(axis=1)
+        assert parts.loop.counters.updates == 12
+        np.testing.assert_allclose(sums, sums[0])
+        assert sums[0] > 0.0
+    finally:
+        parts.close()
+
+
+def test_an_early_stop_ends_the_epochs_over_this_chunk_only() -> None:
+    parts = build(experiment=_experiment(OnPolicyPlan(steps=10, epochs=3, minibatch_size=5), stop_after=7))
+    try:
+        for chunk in range(1, 3):
+            iteration = parts.loop.advance(limit=1)
+            assert len(np.asarray(iteration.metrics[0]["updates_seen"])) == 7
+            assert parts.loop.counters.updates == 7 * chunk
+    finally:
+        parts.close()
+
+
+def test_minibatches_that_do_not_divide_a_chunk_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"minibatch_size=7 does not divide the 20 rows"):
+        build(experiment=_experiment(OnPolicyPlan(steps=10, minibatch_size=7)))
+
+
+def test_a_stream_sees_every_step_once_and_in_order(tmp_path: Path) -> None:
+    experiment = _experiment(StreamPlan(discount=0.9), environments=1, total_steps=60)
+    result = triax.train(experiment=experiment, run_directory=tmp_path / "run")
+    rows = read_metrics(RunDirectory.open(result.run_directory))
+    # One update a row; rows in which an episode's final observation stands are updates with weight 0.
+    assert rows[-1].updates >= rows[-1].environment_steps == 60
+
+
+def test_evaluations_and_checkpoints_come_when_they_are_due(tmp_path: Path) -> None:
+    checkpoint = triax.CheckpointConfig(interval=70, keep_last=100)
+    result = triax.train(
+        experiment=_experiment(_replay_plan(), environments=1, checkpoint=checkpoint), run_directory=tmp_path / "run"
+    )
+    assert [row.environment_steps for row in result.evaluations] == [0, 100, 200]
+    steps = CheckpointStore(RunDirectory.open(result.run_directory).checkpoints_path).steps()
+    assert {70, 140, 200} <= set(steps)
+    assert result.reason == "done"
+
+
+def test_a_return_that_is_reached_ends_the_run_in_order(tmp_path: Path) -> None:
+    experiment = _experiment(_replay_plan(), stop=triax.StopConfig(at_return=0.5), total_steps=100_000)
+    result = triax.train(experiment=experiment, run_directory=tmp_path / "run")
+    assert result.reason == "the mean return reached 0.5"
+    assert [row.environment_steps for row in result.evaluations] == [0]
+    assert CheckpointStore(tmp_path / "run" / "checkpoints").resolve("last", full=True) == 0
+
+
+def test_wall_time_ends_the_run_in_order(tmp_path: Path) -> None:
+    experiment = _experiment(_replay_plan(), stop=triax.StopConfig(after_seconds=0.5), total_steps=10_000_000)
+    result = triax.train(experiment=experiment, run_directory=tmp_path / "run")
+    assert result.reason == "0.5 seconds are over"
+    assert result.evaluations[-1].environment_steps > 0
+
+
+SEEN: list[tuple[str, int]] = []
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StoppingCallback(triax.Callback):
+    """Notes what it sees and ends the run at the second evaluation."""
+
+    at: int
+
+    def on_start(self, view: triax.TrainingView) -> None:
+        SEEN.append(("start", view.environment_steps))
+
+    def on_metrics(self, view: triax.TrainingView, row: Any) -> None:
+        SEEN.append(("metrics", row.environment_steps))
+
+    def on_evaluation(self, view: triax.TrainingView, row: Any) -> None:
+        SEEN.append(("evaluation", row.environment_steps))
+        assert jax.tree.leaves(view.policy_parameters())
+        if view.environment_steps >= self.at:
+            view.stop("enough is enough")
+
+    def on_end(self, view: triax.TrainingView) -> None:
+        SEEN.append(("end", view.environment_steps))
+
+
+def test_callbacks_see_the_run_and_can_end_it(tmp_path: Path) -> None:
+    SEEN.clear()
+    experiment = _experiment(_replay_plan(), environments=1, callbacks=(StoppingCallback(at=100),), total_steps=1000)
+    result = triax.train(experiment=experiment, run_directory=tmp_path / "run")
+    assert result.reason == "enough is enough"
+    assert [row.environment_steps for row in read_evaluations(RunDirectory.open(tmp_path / "run"))] == [0, 100]
+    assert SEEN[0] == ("start", 0)
+    assert ("evaluation", 100) in SEEN
+    assert SEEN[-1] == ("end", 100)
+
+
+@pytest.mark.parametrize("steps", [2, 7])
+def test_trap_11_time_limits_are_not_terminations_from_environment_to_critic(steps: int) -> None:
+    # Reward 1 for ever, cut off after some steps, discount 0.8: V = 1 / (1 − 0.8) = 5 whatever the limit. Taken for a
+    # termination, a limit of 2 steps gives at most 1 + 0.8 = 1.8. A fixed, tiny temperature leaves entropy out.
+    small = triax.NetworkConfig(torso=triax.MLPConfig(hidden=(16,)))
+    fast = triax.OptimizerConfig(learning_rate=1e-2)
+    learner = triax.SACConfig(
+        discount=0.8, batch_size=32, warmup_steps=50, updates_per_step=4.0, target_rate=0.1, actor=small, critic=small,
+        critic_optimizer=fast, learn_temperature=False, initial_temperature=1e-6,
+    )  # fmt: skip
+    environment = triax.EnvironmentConfig(
+        factory=EndlessRewardProbe, arguments={"steps": steps, "actions": "continuous"}
+    )
+    parts = build(
+        experiment=triax.Experiment(name="endless", learner=learner, environment=environment, total_steps=250)
+    )
+    try:
+        while parts.loop.steps < 250:
+            parts.loop.advance(limit=250)
+        assert isinstance(parts.learner, SAC)
+        observation = parts.spec.observation.zeros(batch_shape=(1,))
+        first = environment.make()
+        observation = parts.spec.observation.stack_to_inside([first.reset(seed=0)[0]])
+        critic = parts.learner.critic.bind(parameters=parts.loop.learner_state.critics.parameters[0])
+        value = float(critic(observation, jnp.zeros((1, *parts.spec.action.leaves()[0].shape)))[0])
+        assert value == pytest.approx(5.0, abs=0.4)
+    finally:
+        parts.close()
