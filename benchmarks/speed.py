@@ -1,0 +1,262 @@
+"""Speed side by side with SBX in one run, taking turns.
+
+    benchmarks/set_up_peer.sh        # once: SBX in an environment of its own
+    python benchmarks/speed.py sac_loop --rounds 5 --output results/speed.jsonl
+
+Both sides have the same network sizes, batch, replay and update ratio, and have compiled everything before the clock
+starts. The settings are those of the learning results (``experiments/half_cheetah_sac.py``). Each round measures
+ours, the peer's, and (for SAC) the bound by the update's matrix products alone; what counts are the ratios of a
+round.
+"""
+
+import argparse
+import dataclasses
+import json
+import statistics
+import subprocess
+import time
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import jax
+from matrix_bound import matrix_product_bound
+
+import triax
+from triax.random import derive_generator, derive_key
+from triax.runs import environment_description
+from triax.training.building import build
+from triax.training.loops.base import compiled_updates, update_number
+from triax.types import TransitionUnit
+
+ROOT = Path(__file__).resolve().parents[1]
+WARMUP_STEPS = 1000
+
+
+class Peer:
+    """SBX in a process of its own, which answers when it is asked to measure.
+
+    :param arguments: what it is to measure.
+    """
+
+    def __init__(self, *, arguments: list[str]) -> None:
+        self._process = subprocess.Popen(
+            [str(ROOT / ".venv-sbx" / "bin" / "python"), "benchmarks/peer_sbx.py", "serve", *arguments],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.settings = self._read()
+
+    def measure(self, amount: int) -> float:
+        """Let it work.
+
+        :param amount: environment steps, or updates.
+        :return: the rate, a second.
+        """
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"measure {amount}\n")
+        self._process.stdin.flush()
+        return float(self._read()["rate"])
+
+    def close(self) -> None:
+        """End it."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("quit\n")
+        self._process.stdin.close()
+        self._process.wait()
+
+    def _read(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        if answer["kind"] == "error":
+            raise RuntimeError(f"the peer says: {answer}")
+        return answer
+
+
+def sac_experiment(*, environment: str) -> triax.Experiment:
+    """Describe SAC as in the learning results.
+
+    :param environment: a Gymnasium id.
+    :return: the experiment.
+    """
+    return triax.Experiment(
+        name="speed",
+        learner=triax.SACConfig(warmup_steps=WARMUP_STEPS),
+        environment=triax.EnvironmentConfig(id=environment),
+        total_steps=1_000_000,
+    )
+
+
+def ppo_experiment(*, environment: str) -> triax.Experiment:
+    """Describe PPO with 8 environments, 256 steps, minibatches of 256 and 10 epochs.
+
+    :param environment: a Gymnasium id.
+    :return: the experiment.
+    """
+    return triax.Experiment(
+        name="speed",
+        learner=triax.PPOConfig(steps=256, minibatch_size=256, epochs=10),
+        environment=triax.EnvironmentConfig(id=environment),
+        rollout=triax.RolloutConfig(environments_per_worker=8),
+        total_steps=100_000_000,
+    )
+
+
+def loop_meter(experiment: triax.Experiment, *, warm_steps: int) -> Callable[[int], float]:
+    """Make a meter of the whole loop: environments, policy, replay and updates.
+
+    :param experiment: what to run.
+    :param warm_steps: steps before the first measurement; all is compiled then.
+    :return: from environment steps to steps a second.
+    """
+    parts = build(experiment=experiment)
+
+    def run_to(steps: int) -> None:
+        while parts.loop.steps < steps:
+            parts.loop.advance(limit=10**9)
+        _wait_for(parts.loop.learner_state)
+
+    run_to(warm_steps)
+
+    def measure(amount: int) -> float:
+        before, started = parts.loop.steps, time.perf_counter()
+        run_to(before + amount)
+        return (parts.loop.steps - before) / (time.perf_counter() - started)
+
+    return measure
+
+
+def updates_meter(experiment: triax.Experiment, *, updates_per_call: int) -> Callable[[int], float]:
+    """Make a meter of SAC's updates with their sampling, on a replay that is filled.
+
+    :param experiment: what to run.
+    :param updates_per_call: updates in one compiled call.
+    :return: from updates to updates a second.
+    """
+    parts = build(experiment=experiment)
+    while parts.loop.steps < WARMUP_STEPS + 100:
+        parts.loop.advance(limit=10**9)
+    replay: Any = parts.loop._replay  # type: ignore[attr-defined]
+    updates = compiled_updates(learner=parts.learner)
+    key = derive_key(seed=0, name=("speed",))
+    state = parts.loop.learner_state
+    made = 0
+
+    def sample(number: int) -> Any:
+        return replay.sample(
+            unit=TransitionUnit(discount=0.99),
+            batch_size=256,
+            batches=updates_per_call,
+            generator=derive_generator(seed=0, name=("speed", number)),
+        )
+
+    def measure(amount: int) -> float:
+        nonlocal state, made
+        calls = -(-amount // updates_per_call)
+        started = time.perf_counter()
+        batches = sample(made)
+        for _ in range(calls):
+            state, _ = updates(state, batches, key, update_number(made))
+            made += updates_per_call
+            batches = sample(made)
+        _wait_for(state)
+        return calls * updates_per_call / (time.perf_counter() - started)
+
+    measure(2 * updates_per_call)
+    return measure
+
+
+def _wait_for(tree: Any) -> None:
+    for leaf in jax.tree.leaves(tree):
+        leaf.block_until_ready()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """What is compared.
+
+    :ivar ours: makes our meter.
+    :ivar peer: arguments of the peer.
+    :ivar amount: steps or updates a measurement.
+    :ivar bounded: whether the bound by matrix products applies.
+    """
+
+    ours: Callable[[], Callable[[int], float]]
+    peer: list[str]
+    amount: int
+    bounded: bool
+
+
+def comparisons(*, environment: str) -> dict[str, Comparison]:
+    """List what can be compared.
+
+    :param environment: a Gymnasium id.
+    :return: by name.
+    """
+    sac, ppo = sac_experiment(environment=environment), ppo_experiment(environment=environment)
+    peer_sac = ["--algorithm", "sac", "--environment", environment, "--warmup", str(WARMUP_STEPS)]
+    return {
+        "sac_loop": Comparison(
+            ours=lambda: loop_meter(sac, warm_steps=WARMUP_STEPS + 200), peer=peer_sac, amount=800, bounded=True
+        ),
+        "sac_updates": Comparison(
+            ours=lambda: updates_meter(sac, updates_per_call=sac.loop.updates_per_call),
+            peer=[*peer_sac, "--what", "updates", "--updates-per-call", "1"],
+            amount=800,
+            bounded=True,
+        ),
+        "ppo_loop": Comparison(
+            ours=lambda: loop_meter(ppo, warm_steps=4096),
+            peer=["--algorithm", "ppo", "--environment", environment, "--vector", "dummy"],
+            amount=20_480,
+            bounded=False,
+        ),
+    }
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["sac_loop", "sac_updates", "ppo_loop"])
+    parser.add_argument("--environment", default="HalfCheetah-v5", help="a Gymnasium id (default: HalfCheetah-v5)")
+    parser.add_argument("--rounds", type=int, default=5, help="of turns (default: 5)")
+    parser.add_argument("--output", type=Path, help="a file of JSON rows to append to")
+    arguments = parser.parse_args()
+    comparison = comparisons(environment=arguments.environment)[arguments.what]
+    ours, peer = comparison.ours(), Peer(arguments=comparison.peer)
+    rounds: list[dict[str, float]] = []
+    try:
+        for _ in range(arguments.rounds):
+            row = {"ours": ours(comparison.amount), "peer": peer.measure(comparison.amount)}
+            if comparison.bounded:
+                row["bound"] = matrix_product_bound(
+                    observation_dim=17, action_dim=6, hidden=(256, 256), batch_size=256, critics=2, repeats=5
+                )
+            row["ratio"] = row["ours"] / row["peer"]
+            print({name: round(value, 2) for name, value in row.items()}, flush=True)
+            rounds.append(row)
+    finally:
+        peer.close()
+    ratios = [row["ratio"] for row in rounds]
+    print(f"{arguments.what}: ratio to the peer: median {statistics.median(ratios):.2f}")
+    if comparison.bounded:
+        share = statistics.median(row["ours"] / row["bound"] for row in rounds)
+        print(f"{arguments.what}: share of the bound by matrix products: median {share:.2f}")
+    if arguments.output is not None:
+        document = {
+            "what": arguments.what,
+            "environment": arguments.environment,
+            "date": date.today().isoformat(),
+            "rounds": rounds,
+            "peer": peer.settings,
+            "machine": environment_description().to_json(),
+        }
+        with arguments.output.open("a") as file:
+            file.write(json.dumps(document) + "\n")
+
+
+if __name__ == "__main__":
+    main()
