@@ -139,7 +139,7 @@ def updates_meter(experiment: triax.Experiment, *, updates_per_call: int) -> Cal
     parts = build(experiment=experiment)
     while parts.loop.steps < WARMUP_STEPS + 100:
         parts.loop.advance(limit=10**9)
-    replay: Any = parts.loop._replay  # type: ignore[attr-defined]
+    replay: Any = parts.loop.replay  # type: ignore[attr-defined]
     updates = compiled_updates(learner=parts.learner)
     key = derive_key(seed=0, name=("speed",))
     state = parts.loop.learner_state

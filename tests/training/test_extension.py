@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import numpy as np
+import outside_learners as outside
 import pytest
 
 import triax
-from tests.training import outside_learners as outside
 from triax.datasets import RecordedEpisode, write_dataset
 from triax.environments.probes import CounterProbe
 from triax.runs import RunDirectory, read_metrics

@@ -7,17 +7,17 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import outside_learners as outside
 import pytest
 
 import triax
-from tests.training import outside_learners as outside
 from triax.environments.probes import CounterProbe, EndlessRewardProbe
 from triax.learners.interface import DataPlan, OnPolicyPlan, ReplayPlan, StreamPlan, TransitionUnit
 from triax.learners.sac import SAC
-from triax.random import KeyArray
+from triax.random import KeyArray, derive_generator
 from triax.runs import CheckpointStore, RunDirectory, read_evaluations, read_metrics
 from triax.training.building import build
-from triax.training.loops import OnPolicyLoop
+from triax.training.loops import OnPolicyLoop, ReplayLoop
 from triax.trees import Tree
 from triax.types import Trajectory, Transitions, UpdateOutput
 
@@ -226,5 +226,45 @@ def test_trap_11_time_limits_are_not_terminations_from_environment_to_critic(ste
         critic = parts.learner.critic.bind(parameters=parts.loop.learner_state.critics.parameters[0])
         value = float(critic(observation, jnp.zeros((1, *parts.spec.action.leaves()[0].shape)))[0])
         assert value == pytest.approx(5.0, abs=0.4)
+    finally:
+        parts.close()
+
+
+def test_trap_08_the_replay_holds_actions_as_the_policy_chose_them() -> None:
+    # Pendulum's torque lies in [−2, 2]; the policy's action, and the replay's, in [−1, 1]. Uniform random actions of
+    # the
+    # warm-up have a standard deviation of 1/√3 = 0.58 inside; outside it would be 1.15, and clipping would put
+    # half of them at the ends.
+    experiment = _experiment(
+        _replay_plan(warmup_steps=400),
+        environments=4,
+        environment=triax.EnvironmentConfig(id="Pendulum-v1"),
+        total_steps=800,
+    )
+    parts = build(experiment=experiment)
+    try:
+        while parts.loop.steps < 400:
+            parts.loop.advance(limit=400)
+        assert isinstance(parts.loop, ReplayLoop)
+        batch = parts.loop.replay.sample(
+            unit=TransitionUnit(discount=0.9),
+            batch_size=300,
+            batches=1,
+            generator=derive_generator(seed=0, name=("t",)),
+        )
+        assert isinstance(batch, Transitions)
+        assert np.abs(batch.action).max() < 1.0
+        assert np.std(batch.action) == pytest.approx(1 / np.sqrt(3.0), abs=0.06)
+    finally:
+        parts.close()
+
+
+def test_trap_32_metrics_stay_on_the_device_until_a_row_is_due() -> None:
+    parts = build(experiment=_experiment(_replay_plan(warmup_steps=8)))
+    try:
+        metrics: tuple[Tree, ...] = ()
+        while not metrics:
+            metrics = parts.loop.advance(limit=100).metrics
+        assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(metrics))
     finally:
         parts.close()

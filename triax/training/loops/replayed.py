@@ -36,6 +36,7 @@ class ReplayLoop(FleetLoop):
     :param source: where batches are drawn from: the replay, or a mixture with it.
     :param updates_per_call: updates in one compiled call.
     :param seed: the run's seed.
+    :ivar replay: keeps experience.
     """
 
     def __init__(
@@ -53,7 +54,7 @@ class ReplayLoop(FleetLoop):
         super().__init__(learner=learner, fleet=fleet, seed=seed)
         self._plan = plan
         self._batch_size = batch_size
-        self._replay = replay
+        self.replay = replay
         self._source = source
         self._updates_per_call = updates_per_call
         self._seed = seed
@@ -108,7 +109,7 @@ class ReplayLoop(FleetLoop):
         warming_up = self._warming_up
         episodes: list[EpisodeSummary] = []
         for chunk in self._fleet.collect(minimum=steps, maximum=steps, timeout=None):
-            self._replay.insert(chunk)
+            self.replay.insert(chunk)
             if self.learner.ingests:
                 self.learner_state, _ = self._ingest(state=self.learner_state, chunk=chunk.trajectory)
             self.counters.environment_steps += chunk.steps
