@@ -16,7 +16,6 @@ import pytest
 
 import triax
 from triax.environments.probes import ActionProbe, NanProbe, RaisingProbe
-from triax.runs import files as run_files
 
 
 class LocalProbe(ActionProbe):
@@ -225,7 +224,7 @@ def test_a_full_disk_while_checkpointing_is_said_and_training_goes_on(
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         original(descriptor)
 
-    monkeypatch.setattr(run_files.os, "fsync", full_at_the_second_checkpoint)
+    monkeypatch.setattr(os, "fsync", full_at_the_second_checkpoint)
     said = run("train", "--run-directory", "a")
     assert said.code == 0, said.err
     assert "No space left on device" in said.out + said.err

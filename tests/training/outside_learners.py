@@ -129,7 +129,7 @@ class RecurrentLearner(OutsideLearner):
     def update(self, *, state: CountingState, batch: Sequences, key: KeyArray) -> tuple[CountingState, UpdateOutput]:
         stored = batch.rows.extras["carry"]
 
-        def step(carry: Array, row: tuple[Array, Array]) -> tuple[Array, Array]:
+        def step(carry: Array, row: tuple[Array, Any]) -> tuple[Array, Array]:
             observation, is_first = row
             carry = jnp.where(is_first[:, None], 0.0, carry)
             return next_carry(carry, observation), carry

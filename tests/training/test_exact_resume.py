@@ -13,8 +13,7 @@ import gymnasium
 import numpy as np
 import pytest
 
-from triax.datasets import write_dataset
-from triax.training.recording import RecordedEpisode
+from triax.datasets import RecordedEpisode, write_dataset
 
 SCRIPT = Path(__file__).with_name("resumable.py")
 ROOT = SCRIPT.parents[2]

@@ -77,7 +77,8 @@ def _experiment(plan: Any, *, environments: int = 2, stop_after: int | None = No
 
 
 def _replay_plan(**changes: Any) -> ReplayPlan:
-    return ReplayPlan(**({"batch_size": 8, "unit": TransitionUnit(discount=0.9), "warmup_steps": 40} | changes))
+    settings: dict[str, Any] = {"batch_size": 8, "unit": TransitionUnit(discount=0.9), "warmup_steps": 40}
+    return ReplayPlan(**(settings | changes))
 
 
 @pytest.mark.parametrize("ratio", [0.25, 1.0, 3.0])
