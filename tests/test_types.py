@@ -1,5 +1,6 @@
 """The types that travel: shapes are checked, one batch or many stacked, and the rows that are experience."""
 
+import inspect
 from typing import Any
 
 import jax
@@ -89,6 +90,28 @@ def test_trap_04_entropy_objectives_refuse_columns() -> None:
         temperature_loss(log_temperature=jnp.zeros(1), log_probability=jnp.zeros(4), target_entropy=-1.0)
     # An int where a float is expected is fine.
     temperature_loss(log_temperature=jnp.zeros(()), log_probability=jnp.zeros(4), target_entropy=-1)
+
+
+def test_trap_04_columns_are_refused_where_annotations_are_not_checked() -> None:
+    values, vector = jnp.zeros((2, 4)), jnp.zeros(4)
+    error, target = inspect.unwrap(squared_error), inspect.unwrap(soft_target)
+    policy, temperature = inspect.unwrap(soft_policy_loss), inspect.unwrap(temperature_loss)
+    column = vector[:, None]
+    one = jnp.ones(())
+    calls: list[tuple[Any, dict[str, Any]]] = [
+        (error, {"values": values, "target": column, "weight": vector}),
+        (error, {"values": values, "target": vector, "weight": column}),
+        (error, {"values": values[..., None], "target": vector, "weight": vector}),
+        (target, {"discount": column, "next_values": values}),
+        (target, {"discount": vector, "next_values": vector}),
+        (policy, {"log_probability": column, "values": values, "temperature": one}),
+        (policy, {"log_probability": vector, "values": values[..., None], "temperature": one}),
+        (temperature, {"log_temperature": one, "log_probability": column, "target_entropy": -1.0}),
+    ]
+    rest = {"reward": vector, "next_log_probability": vector, "temperature": one}
+    for function, arguments in calls:
+        with pytest.raises(ValueError, match="has the shape"):
+            function(**arguments, **(rest if function is target else {}))
 
 
 def test_wrong_shapes_and_dtypes_of_a_batch_are_refused() -> None:

@@ -99,7 +99,7 @@ def test_schedules_begin_and_end_where_they_say() -> None:
 
 
 def test_the_gradient_is_clipped_by_the_norm_of_the_whole_tree() -> None:
-    # With β = 0 and a large ε, Adam steps by rate · g / (|g| + ε) ≈ rate · g / ε, in proportion to the clipped gradient.
+    # With β = 0 and a large ε, Adam steps by rate · g / (|g| + ε) ≈ rate · g / ε, in proportion to the clipped g.
     config = OptimizerConfig(learning_rate=1.0, beta_1=0.0, beta_2=0.0, epsilon=1e4, max_gradient_norm=1.0)
     optimizer = config.build()
     start = initial_trainable(parameters={"a": jnp.zeros(1), "b": jnp.zeros(1)}, optimizer=optimizer)

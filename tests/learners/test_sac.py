@@ -114,10 +114,10 @@ def linear_state(sac: SAC) -> SACState:
 
 
 def linear_sac(**changes: Any) -> SAC:
-    # Critics that hardly move, so that the actor's loss can be worked out too.
+    # Critics that move far, so that it matters for the actor whether they have moved already.
     return learner(
         actor_head=ActionHeadConfig(initial_log_std=-1.0),
-        critic_optimizer=OptimizerConfig(learning_rate=1e-9),
+        critic_optimizer=OptimizerConfig(learning_rate=0.1),
         target_rate=0.25,
         **changes,
     )
@@ -147,7 +147,22 @@ class ByHand:
         action = np.tanh(0.5 * o[:, 0] + np.exp(-1.0) * actor_noise)
         log_density = -0.5 * actor_noise**2 + 1.0 - 0.5 * np.log(2.0 * np.pi)
         self.log_probability = log_density - np.log(1.0 - action**2)
-        self.actor_values = np.minimum(o[:, 0] + 2.0 * action + 0.5, o[:, 1] - action)
+        # Adam's first step moves each number by the learning rate, against the sign of its gradient, the mean over the
+        # rows of weight · error · input.
+        inputs = np.stack([o[:, 0], o[:, 1], a, np.ones_like(a)])
+        moved = -0.1 * np.sign((batch.weight * errors) @ inputs.T)
+        (w1, b1), (w2, b2) = [
+            (np.array(weights) + step[:3], bias + step[3])
+            for weights, bias, step in zip(([1, 0, 2], [0, 1, -1]), (0.5, 0.0), moved, strict=True)
+        ]
+        points = np.stack([o[:, 0], o[:, 1], action])
+        self.moved_critics = np.stack([np.append(w1, b1), np.append(w2, b2)])
+        self.actor_values = np.minimum(w1 @ points + b1, w2 @ points + b2)
+
+
+def numbers(critics: Any) -> np.ndarray[Any, Any]:
+    """The weights and the bias of each linear critic, a row each."""
+    return np.stack([np.append(critic["output"]["kernel"][:, 0], critic["output"]["bias"]) for critic in critics])
 
 
 def test_an_update_by_hand() -> None:
@@ -166,11 +181,12 @@ def test_an_update_by_hand() -> None:
     actor_loss = np.mean(0.2 * expected.log_probability - expected.actor_values)
     np.testing.assert_allclose(metrics.actor_loss, actor_loss, rtol=1e-4)
     np.testing.assert_allclose(metrics.temperature, 0.2, rtol=1e-6)
-    # Targets move a quarter of the way: 3 → 3 + 0.25 (1 − 3) = 2.5; 2 → 1.75; biases 0 → 0.125, 1 → 0.75.
-    moved = [critic["output"] for critic in new_state.target_critics]
-    np.testing.assert_allclose(moved[0]["kernel"][:, 0], [2.5, 0.0, 1.25], rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(moved[1]["kernel"][:, 0], [0.0, 1.75, 0.5], rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose([moved[0]["bias"][0], moved[1]["bias"][0]], [0.125, 0.75], rtol=1e-5)
+    # The targets move a quarter of the way to the critics as they are after their step.
+    before = np.array([[3.0, 0.0, 1.0, 0.0], [0.0, 2.0, 1.0, 1.0]])
+    np.testing.assert_allclose(numbers(new_state.critics.parameters), expected.moved_critics, atol=1e-5)
+    np.testing.assert_allclose(
+        numbers(new_state.target_critics), 0.75 * before + 0.25 * expected.moved_critics, atol=1e-5
+    )
     # Adam's first step of log α is the learning rate against the gradient's sign, which is −(log π + H̄).
     excess = -expected.log_probability.mean() - sac.target_entropy
     step = float(new_state.temperature.parameters - state.temperature.parameters)

@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from triax.objectives.checks import check_shape, check_vectors
+
 
 def soft_policy_loss(
     *, log_probability: Float[Array, " N"], values: Float[Array, "critics N"], temperature: Float[Array, ""]
@@ -14,7 +16,10 @@ def soft_policy_loss(
     :param values: the critics at these actions, [critics, N].
     :param temperature: α.
     :return: the loss.
+    :raises ValueError: if an array has another shape.
     """
+    check_vectors(log_probability=log_probability)
+    check_shape(expected=(values.shape[0], *log_probability.shape), values=values)
     return jnp.mean(temperature * log_probability - jnp.min(values, axis=0))
 
 
@@ -30,6 +35,8 @@ def temperature_loss(
     :param log_probability: of actions sampled from the policy, [N].
     :param target_entropy: H̄, in nats.
     :return: the loss.
+    :raises ValueError: if an array has another shape.
     """
+    check_vectors(log_probability=log_probability)
     excess = jax.lax.stop_gradient(jnp.mean(-log_probability) - target_entropy)
     return log_temperature * excess

@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from triax.objectives.checks import check_shape, check_vectors
+
 
 def soft_target(
     *,
@@ -23,7 +25,10 @@ def soft_target(
     :param next_log_probability: of that action, [N].
     :param temperature: α.
     :return: y, [N].
+    :raises ValueError: if an array has another shape.
     """
+    check_vectors(reward=reward, discount=discount, next_log_probability=next_log_probability)
+    check_shape(expected=(next_values.shape[0], *reward.shape), next_values=next_values)
     next_value = jnp.min(next_values, axis=0) - temperature * next_log_probability
     return jax.lax.stop_gradient(reward + discount * next_value)
 
@@ -37,5 +42,8 @@ def squared_error(
     :param target: y, [N].
     :param weight: importance weights, [N].
     :return: the loss.
+    :raises ValueError: if an array has another shape.
     """
+    check_vectors(target=target, weight=weight)
+    check_shape(expected=(values.shape[0], *target.shape), values=values)
     return 0.5 * jnp.sum(jnp.mean(weight * jnp.square(values - target), axis=-1))
