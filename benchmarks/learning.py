@@ -61,7 +61,7 @@ def summarise(*, name: str, directories: list[Path], output: Path) -> None:
         {
             "kind": "settings",
             "experiment": name,
-            "command": f"python benchmarks/learning.py {name} --seeds {len(directories)}",
+            "command": f"python benchmarks/learning.py {' '.join(sys.argv[1:])}",
             "date": date.today().isoformat(),
             "machine": json.loads((directories[0] / "experiment.json").read_text())["machine"],
             "summarised_on": environment_description().to_json(),
