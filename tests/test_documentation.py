@@ -84,8 +84,6 @@ def test_links_lead_somewhere(page: Path) -> None:
             continue
         name, _, anchor = target.partition("#")
         path = (page.parent / name).resolve() if name else page
-        if path.suffix == ".png":
-            continue  # Pictures of results come with the results.
         assert path.is_file(), f"{page.name} links to {target}, which does not exist"
         assert not anchor or anchor in anchors(path), f"{page.name} links to {target}; {name} has {anchors(path)}"
 
