@@ -5,6 +5,7 @@ import dataclasses
 import errno
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -59,6 +60,14 @@ def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_
     return command
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that has ended, to be copied."""
+    folder = tmp_path_factory.mktemp("finished") / "a"
+    triax.train(experiment=EXPERIMENT, run_directory=folder)
+    return folder
+
+
 def _words(text: str) -> str:
     return " ".join(text.replace("│", " ").split())
 
@@ -92,9 +101,11 @@ def test_the_newest_run_is_the_default(run: Callable[..., Outcome]) -> None:
     assert run("evaluate", "--episodes", "2").code == 0
 
 
-def test_record_makes_a_dataset_to_clone_from(run: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_record_makes_a_dataset_to_clone_from(
+    run: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch, finished: Path
+) -> None:
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(Path.cwd() / "datasets"))
-    assert run("train", "--run-directory", "a").code == 0
+    shutil.copytree(finished, "a")
     recorded = run("record", "a", "--dataset", "small/expert-v0", "--episodes", "5", experiment=None)
     assert "recorded 5 episodes" in recorded.out
     clone = dataclasses.replace(
@@ -178,8 +189,8 @@ def test_wrong_environments(
     assert "triax/" not in said.err
 
 
-def test_a_changed_source_is_refused(run: Callable[..., Outcome]) -> None:
-    assert run("train", "--run-directory", "a").code == 0
+def test_a_changed_source_is_refused(run: Callable[..., Outcome], finished: Path) -> None:
+    shutil.copytree(finished, "a")
     document = json.loads(Path("a/experiment.json").read_text())
     assert document["sources"]
     document["sources"] = dict.fromkeys(document["sources"], "0" * 64)
@@ -193,9 +204,9 @@ def test_a_changed_source_is_refused(run: Callable[..., Outcome]) -> None:
 @pytest.mark.parametrize("damage", ["flip", "remove"])
 @pytest.mark.parametrize("name", ["training.safetensors", "manifest.json", "counters.json"])
 def test_a_damaged_checkpoint_is_refused_and_the_one_before_offered(
-    name: str, damage: str, run: Callable[..., Outcome]
+    name: str, damage: str, run: Callable[..., Outcome], finished: Path
 ) -> None:
-    assert run("train", "--run-directory", "a").code == 0
+    shutil.copytree(finished, "a")
     path = Path("a/checkpoints/60") / name
     if damage == "remove":
         path.unlink()
@@ -233,8 +244,8 @@ def test_a_full_disk_while_checkpointing_is_said_and_training_goes_on(
     assert Path("a/checkpoints/60/manifest.json").exists()
 
 
-def test_an_agent_acts_on_the_environments_own_observations(run: Callable[..., Outcome]) -> None:
-    assert run("train", "--run-directory", "a").code == 0
+def test_an_agent_acts_on_the_environments_own_observations(run: Callable[..., Outcome], finished: Path) -> None:
+    shutil.copytree(finished, "a")
     agent = triax.load_agent(run_directory="a", checkpoint="best")
     assert EXPERIMENT.environment is not None
     environment = EXPERIMENT.environment.make()
