@@ -1,4 +1,4 @@
-"""The table of traps names tests that exist, and no trap's test is missing from it."""
+"""The table of traps names tests that exist, and no trap that has a test is missing from it."""
 
 import re
 from pathlib import Path
@@ -13,4 +13,5 @@ def test_the_table_of_traps_names_the_tests_that_there_are() -> None:
         defined |= set(re.findall(r"^def (test_\w+)", path.read_text(), flags=re.MULTILINE))
     assert named
     assert named <= defined
-    assert {name for name in defined if name.startswith("test_trap_")} <= named
+    numbers = {name[10:12] for name in defined if name.startswith("test_trap_")}
+    assert numbers <= {name[10:12] for name in named if name.startswith("test_trap_")}

@@ -12,14 +12,14 @@ import enum
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import jax
-import numpy.typing as npt
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from triax.random import KeyArray
 from triax.spaces import SpaceSpec
 from triax.trees import Tree, tree_dataclass
 
-AnyArray: TypeAlias = jax.Array | npt.NDArray[Any]
+AnyArray: TypeAlias = jax.Array | np.ndarray[Any, np.dtype[Any]]
 
 
 class ActionMode(enum.Enum):

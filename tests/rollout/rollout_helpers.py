@@ -63,8 +63,12 @@ class RecurrentPolicy:
         }
 
     def initial_carry(self, *, batch_shape: tuple[int, ...]) -> Tree:
-        # A weak type, which must not lead to a second compilation.
-        return {"memory": jnp.broadcast_to(jnp.asarray(0.5), (*batch_shape, 8)), "steps": np.zeros(batch_shape, int)}
+        # A weak type, here and as an output below, must not lead to a second compilation.
+        return {
+            "memory": jnp.broadcast_to(jnp.asarray(0.5), (*batch_shape, 8)),
+            "steps": np.zeros(batch_shape, int),
+            "weak": np.ones(batch_shape, np.float32),
+        }
 
     def act(
         self,
@@ -82,7 +86,8 @@ class RecurrentPolicy:
         memory += 0.1 * jax.random.normal(key, memory.shape) * (mode is ActionMode.SAMPLE)
         steps = jnp.where(is_first, 0, carry["steps"]) + 1
         action = jnp.tanh(memory @ parameters["out"])
-        return PolicyOutput(action=action, carry={"memory": memory, "steps": steps}, extras={"memory": memory})
+        carry = {"memory": memory, "steps": steps, "weak": jnp.broadcast_to(jnp.asarray(1.0), steps.shape)}
+        return PolicyOutput(action=action, carry=carry, extras={"memory": memory})
 
 
 MEMORY_SPEC = {"memory": space_spec(space=gymnasium.spaces.Box(-np.inf, np.inf, (8,), np.float32), role="observation")}
