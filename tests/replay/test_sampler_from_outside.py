@@ -161,3 +161,32 @@ def test_a_checkpoint_holds_the_priorities() -> None:
     state = replay.state()
     insert_stream(replay, [Row(number=n, is_first=n == 20) for n in range(20, 23)])
     assert state.sampler["priorities"].sum() == 1.0
+
+
+class CountingSampler(ProportionalSampler):
+    """Notes which slots it was told of, and that it was told the truth."""
+
+    def __init__(self, *, slots: int) -> None:
+        super().__init__(slots=slots)
+        self.known: set[int] = set()
+
+    def inserted(self, *, slots: npt.NDArray[np.int64]) -> None:
+        assert self.known.isdisjoint(slots.tolist())
+        self.known |= set(slots.tolist())
+
+    def removed(self, *, slots: npt.NDArray[np.int64]) -> None:
+        assert self.known >= set(slots.tolist())
+        self.known -= set(slots.tolist())
+
+
+@pytest.mark.parametrize("chunk_rows", [1, 2, 5, 30])
+def test_a_sampler_is_told_of_all_that_comes_and_goes(chunk_rows: int) -> None:
+    sampler = CountingSampler(slots=10)
+    replay = make_replay(capacity=9, sampler=lambda *, slots: sampler)
+    rows = make_stream(lengths=[3, 2, 4, 1, 6, 2, 3], terminated=[True] * 7)
+    insert_stream(replay, rows, chunk_rows=chunk_rows)
+    # The 28 rows are 0 … 27; a ring of 10 keeps 18 … 27, row r in slot r mod 10. Of these, the final rows 20, 23 and 27
+    # are not experience: 0-3, 4-6, 7-11, 12-13, 14-20, 21-23, 24-27 are the episodes.
+    expected = {row.number % 10 for row in rows[18:] if not row.is_last}
+    assert len(expected) == 7
+    assert sampler.known == expected
