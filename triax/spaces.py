@@ -94,6 +94,8 @@ class BoxLeaf:
             # instead of operators, since the value may be an array of JAX; the products are of 64 bits.
             if np.all(centre == 0.0) and np.all(half_width == 1.0):
                 return lambda value: np.minimum(np.maximum(value, low, dtype=dtype), high)
+            if np.all(centre == 0.0):
+                return lambda value: np.minimum(np.maximum(np.multiply(value, half_width).astype(dtype), low), high)
             return lambda value: np.minimum(
                 np.maximum((np.multiply(value, half_width) + centre).astype(dtype), low), high
             )

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Bool
 
 from triax.random import KeyArray
-from triax.rollout import Collector, EnvironmentBatch
+from triax.rollout import Collector, EnvironmentBatch, EnvironmentStep
 from triax.spaces import SpaceSpec, space_spec
 from triax.trees import Tree
 from triax.types import ActionMode, Policy, PolicyOutput
@@ -140,3 +140,44 @@ def assert_same_bits(a: Tree, b: Tree) -> None:
         assert (x.dtype, x.shape, x.tobytes()) == (y.dtype, y.shape, y.tobytes())
 
     jax.tree.map(check, a, b)
+
+
+class Scripted(gymnasium.Env[Any, Any]):
+    """Base of the environments below: the observation is (number of its reset, step), the reward 0.1."""
+
+    observation_space: "gymnasium.Space[Any]" = gymnasium.spaces.Box(-np.inf, np.inf, (2,), np.float64)
+    action_space: "gymnasium.Space[Any]" = gymnasium.spaces.Discrete(5)
+
+    def __init__(self) -> None:
+        self.resets = 0
+        self.steps = 0
+        self.seeds: list[int | None] = []
+        self.closed = 0
+
+    def observe(self) -> Any:
+        return np.array([self.resets, self.steps], np.float64)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.resets, self.steps = self.resets + 1, 0
+        self.seeds.append(seed)
+        return self.observe(), {}
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        self.steps += 1
+        return self.observe(), 0.1, False, False, {}
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+class Ending(Scripted):
+    """Step 3 both terminates and truncates odd episodes, and truncates the others."""
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        observation, reward, _, _, info = super().step(action)
+        return observation, reward, self.steps == 3 and self.resets % 2 == 1, self.steps == 3, info
+
+
+def flags(step: EnvironmentStep) -> list[list[bool]]:
+    return [getattr(step, name).tolist() for name in ("terminated", "truncated", "is_first", "is_last")]

@@ -81,9 +81,7 @@ class CompiledPolicy:
             compiled = self._compiled[mode] = jax.jit(functools.partial(self._traced, mode=mode))
         output = compiled(parameters, carry, observation, is_first, key, np.uint32(counter))
         return PolicyOutput(
-            action=tree_map(np.asarray, output.action),
-            carry=output.carry,
-            extras=tree_map(np.asarray, output.extras),
+            action=_on_host(output.action), carry=output.carry, extras=_on_host(output.extras) if output.extras else {}
         )
 
     def _traced(
@@ -144,6 +142,10 @@ def random_actions(*, spec: SpaceSpec, count: int, seed: int, name: tuple[Name, 
         raise TypeError(f"{type(leaf).__name__} is no leaf of an action.")
 
     return spec.map_leaves(draw)
+
+
+def _on_host(tree: Tree) -> Tree:
+    return np.asarray(tree) if isinstance(tree, jax.Array) else tree_map(np.asarray, tree)
 
 
 def _strongly_typed(leaf: Any) -> Any:

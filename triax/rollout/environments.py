@@ -20,9 +20,9 @@ from triax.trees import Tree, tree_dataclass
 from triax.types import EpisodeSummary
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+@dataclasses.dataclass(kw_only=True, slots=True)
 class EnvironmentStep:
-    """What followed an action of each environment.
+    """What followed an action of each environment; not frozen, for that would take two microseconds a step.
 
     :ivar observation: inside form, [B, ...].
     :ivar reward: [B]; 0 where the action was ignored because the episode had ended.
@@ -134,7 +134,8 @@ class EnvironmentBatch:
         """
         self._log.append(action)
         outside = self._action_spec.unstack_to_outside(action)
-        rewards, terminated, truncated, first, last = [], [], [], [], []
+        rewards: list[float] = []
+        flags: list[tuple[bool, bool, bool, bool]] = []
         episodes: list[EpisodeSummary] = []
         for row, environment in enumerate(self._environments):
             begins = environment.terminated or environment.truncated
@@ -152,17 +153,14 @@ class EnvironmentBatch:
                     )
                 )
             rewards.append(environment.reward)
-            terminated.append(environment.terminated)
-            truncated.append(environment.truncated)
-            first.append(begins)
-            last.append(ends)
+            flags.append((environment.terminated, environment.truncated, begins, ends))
         self.observation = stack_observations(environments=self._environments, spec=self._observation_spec)
-        self.is_first, self.is_last = np.array(first), np.array(last)
+        terminated, truncated, self.is_first, self.is_last = np.array(flags).T.copy()
         return EnvironmentStep(
             observation=self.observation,
             reward=np.array(rewards, np.float32),
-            terminated=np.array(terminated),
-            truncated=np.array(truncated),
+            terminated=terminated,
+            truncated=truncated,
             is_first=self.is_first,
             is_last=self.is_last,
             episodes=tuple(episodes),
