@@ -69,17 +69,17 @@ def test_trap_22_stopped_at_ten_random_moments_it_ends_with_the_same_bits(
     name: str, sent: signal.Signals, references: dict[str, Path], workplace: Path
 ) -> None:
     run = workplace / f"{name}-{sent.name}"
-    stopped = _train_with_stops(name=name, sent=sent, run=run, workplace=workplace, stops=10)
-    assert stopped == 10
+    stopped = _train_with_stops(name=name, signals=[sent] * 10, run=run, reference=references[name])
+    # Fewer are possible where the machine was much slower while the reference was made.
+    assert stopped >= 5
     _assert_equal_runs(run, references[name])
 
 
 @pytest.mark.parametrize("name", LEARNERS)
-def test_a_run_killed_twice_ends_with_the_same_bits(name: str, references: dict[str, Path], workplace: Path) -> None:
+def test_a_run_stopped_twice_ends_with_the_same_bits(name: str, references: dict[str, Path], workplace: Path) -> None:
     run = workplace / f"quick-{name}"
-    stops = _train_with_stops(name=name, sent=signal.SIGKILL, run=run, workplace=workplace, stops=1)
-    stops += _train_with_stops(name=name, sent=signal.SIGINT, run=run, workplace=workplace, stops=1)
-    assert stops >= 1
+    signals = [signal.SIGKILL, signal.SIGINT]
+    assert _train_with_stops(name=name, signals=signals, run=run, reference=references[name]) >= 1
     _assert_equal_runs(run, references[name])
 
 
@@ -103,22 +103,21 @@ def _start(name: str, command: str, *options: str, run: Path, workplace: Path) -
         return subprocess.Popen(arguments, cwd=ROOT, env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
 
 
-def _train_with_stops(*, name: str, sent: signal.Signals, run: Path, workplace: Path, stops: int) -> int:
+def _train_with_stops(*, name: str, signals: list[signal.Signals], run: Path, reference: Path) -> int:
     """Train to the end, stopping and resuming on the way; returns how often it was stopped before the end."""
-    generator = np.random.default_rng([*name.encode(), sent.value, stops])
+    workplace = run.parent
+    generator = np.random.default_rng([*run.name.encode()])
+    # Each life trains for a small part of the time that the whole run takes.
+    whole = json.loads((reference / "metrics.jsonl").read_text().splitlines()[-1])["wall_seconds"]
     made = 0
-    while True:
-        begun = (run / "experiment.json").exists()
-        process = _start(name, "resume" if begun else "train", run=run, workplace=workplace)
-        if made == stops:
-            assert process.wait(timeout=300) == 0, (workplace / f"{run.name}.log").read_text()
-            return made
-        _wait_until_training(process=process, run=run)
+    for sent in signals:
+        process = _start(name, "resume" if _begun(run) else "train", run=run, workplace=workplace)
+        _wait_until_training(process=process, log=workplace / f"{run.name}.log", lives=made + 1)
         # Half of the time in the middle of saving a checkpoint, as near as can be told from outside.
-        deadline = time.monotonic() + generator.uniform(0.05, 0.8)
+        deadline = time.monotonic() + generator.uniform(0.0, whole / 12)
         aim_at_checkpoint = generator.random() < 0.5
         while time.monotonic() < deadline and process.poll() is None:
-            if aim_at_checkpoint and any(entry.name.startswith(".") for entry in (run / "checkpoints").glob(".*")):
+            if aim_at_checkpoint and any((run / "checkpoints").glob(".*")):
                 break
             time.sleep(0.0005)
         process.send_signal(sent)
@@ -131,17 +130,22 @@ def _train_with_stops(*, name: str, sent: signal.Signals, run: Path, workplace: 
             assert code == -signal.SIGKILL
         else:
             assert code == 130, (workplace / f"{run.name}.log").read_text()
-            assert time.monotonic() - before < 10.0
+            assert time.monotonic() - before < 20.0
             assert any((run / "checkpoints").iterdir())
+    process = _start(name, "resume", run=run, workplace=workplace)
+    assert process.wait(timeout=300) == 0, (workplace / f"{run.name}.log").read_text()
+    return made
 
 
-def _wait_until_training(*, process: "subprocess.Popen[bytes]", run: Path) -> None:
-    """Wait until the process has begun its loop: it holds the lock of the run directory, and its logs grow."""
-    log = run / "metrics.jsonl"
-    size = log.stat().st_size if log.exists() else -1
-    deadline = time.monotonic() + 60
+def _begun(run: Path) -> bool:
+    return (run / "experiment.json").exists()
+
+
+def _wait_until_training(*, process: "subprocess.Popen[bytes]", log: Path, lives: int) -> None:
+    """Wait until the process has said which run directory it trains in: its loop begins."""
+    deadline = time.monotonic() + 120
     while process.poll() is None and time.monotonic() < deadline:
-        if log.exists() and log.stat().st_size not in (size, 0):
+        if log.read_text().count("run directory: ") >= lives:
             return
         time.sleep(0.005)
 

@@ -102,7 +102,7 @@ class OfflineLoop(Loop):
         return LoopState(
             learner=to_numpy(self.learner_state),
             fleet=(),
-            source=(),
+            source=self._source.state(),
             own={
                 "best_parameters": self._best_parameters,
                 "best_loss": np.array(self._best_loss),
@@ -114,6 +114,7 @@ class OfflineLoop(Loop):
         """Take over a state; see :meth:`Loop.restore`."""
         self.counters = counters
         self.learner_state = to_device(state.learner)
+        self._source.restore(state.source)
         self._best_parameters = state.own["best_parameters"]
         self._best_loss = float(state.own["best_loss"])
         self._without_improvement = int(state.own["without_improvement"])
