@@ -114,7 +114,7 @@ def _train_with_stops(*, name: str, signals: list[signal.Signals], run: Path, re
         process = _start(name, "resume" if _begun(run) else "train", run=run, workplace=workplace)
         _wait_until_training(process=process, log=workplace / f"{run.name}.log", lives=made + 1)
         # Half of the time in the middle of saving a checkpoint, as near as can be told from outside.
-        deadline = time.monotonic() + generator.uniform(0.0, whole / 12)
+        deadline = time.monotonic() + generator.uniform(0.0, whole / 20)
         aim_at_checkpoint = generator.random() < 0.5
         while time.monotonic() < deadline and process.poll() is None:
             if aim_at_checkpoint and any((run / "checkpoints").glob(".*")):

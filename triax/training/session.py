@@ -28,7 +28,7 @@ from triax.training.building import Parts, build
 from triax.training.description import describe, named_modules, restore
 from triax.training.experiment import Experiment
 from triax.training.importing import check_sources, main_module_name, resolver, source_hashes
-from triax.training.interrupts import TrainingInterrupted
+from triax.training.interrupts import StopRequest, TrainingInterrupted
 from triax.training.trainer import TRAINING_PART, Trainer, TrainingOutcome
 
 FORMAT = 1
@@ -144,12 +144,24 @@ def _run(*, experiment: Experiment, parts: Parts, run: RunDirectory, checkpoint:
     with run.lock():
         store = CheckpointStore(run.checkpoints_path, keep_last=experiment.checkpoint.keep_last)
         unit = "updates" if parts.loop.counts_updates else "steps"
-        with Progress(total=experiment.total_steps, unit=unit, description=experiment.name) as progress:
+        stop = StopRequest()
+        # From here on there is something to lose: a signal ends the run in order, also one that comes while it is
+        # restored.
+        with (
+            stop.listening(),
+            Progress(total=experiment.total_steps, unit=unit, description=experiment.name) as progress,
+        ):
             progress.say(f"run directory: {run.path}")
             for note in parts.notes:
                 progress.say(note)
             outcome = _train(
-                experiment=experiment, parts=parts, run=run, store=store, progress=progress, checkpoint=checkpoint
+                experiment=experiment,
+                parts=parts,
+                run=run,
+                store=store,
+                progress=progress,
+                stop=stop,
+                checkpoint=checkpoint,
             )
         if outcome.interrupted:
             raise TrainingInterrupted(
@@ -173,6 +185,7 @@ def _train(
     run: RunDirectory,
     store: CheckpointStore,
     progress: Progress,
+    stop: StopRequest,
     checkpoint: int | None,
 ) -> TrainingOutcome:
     with RunLogs(run) as logs:
@@ -183,6 +196,7 @@ def _train(
             store=store,
             logs=logs,
             progress=progress,
+            stop=stop,
         )
         if checkpoint is None:
             store.prepare()

@@ -80,6 +80,7 @@ class Trainer:
     :param store: takes checkpoints.
     :param logs: takes rows.
     :param progress: shows how far it is.
+    :param stop: says when a signal has asked for the end.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class Trainer:
         store: CheckpointStore,
         logs: RunLogs,
         progress: Progress,
+        stop: StopRequest,
     ) -> None:
         self._experiment = experiment
         self._loop = loop
@@ -98,7 +100,7 @@ class Trainer:
         self._store = store
         self._logs = logs
         self._progress = progress
-        self._stop = StopRequest()
+        self._stop = stop
         self._means = MetricMeans()
         self._unwritten: list[Callable[[], None]] = []
         evaluation, checkpoint = experiment.evaluation, experiment.checkpoint
@@ -122,15 +124,14 @@ class Trainer:
         view = self._view()
         for callback in self._experiment.callbacks:
             callback.on_start(view)
-        with self._stop.listening():
-            while not self._at_boundary():
-                iteration = self._loop.advance(limit=self._steps_to_next_event())
-                self._means.add(iteration=iteration)
-                self._finished = iteration.finished or self._finished
-                note = f"return {iteration.episodes[-1].undiscounted_return:.4g}" if iteration.episodes else None
-                self._progress.update(steps=self._loop.steps, note=note)
-            if self._saved_steps != self._loop.steps:
-                self._save_checkpoint(score=None)
+        while not self._at_boundary():
+            iteration = self._loop.advance(limit=self._steps_to_next_event())
+            self._means.add(iteration=iteration)
+            self._finished = iteration.finished or self._finished
+            note = f"return {iteration.episodes[-1].undiscounted_return:.4g}" if iteration.episodes else None
+            self._progress.update(steps=self._loop.steps, note=note)
+        if self._saved_steps != self._loop.steps:
+            self._save_checkpoint(score=None)
         for callback in self._experiment.callbacks:
             callback.on_end(self._view())
         return TrainingOutcome(reason=self._stop.reason or self._finished or "done", interrupted=self._stop.interrupted)
