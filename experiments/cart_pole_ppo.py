@@ -1,6 +1,4 @@
-"""PPO balances a pole on a cart; half a minute on a laptop. A random policy scores about 22, the best possible is
-500.
-"""
+"""PPO balances a pole on a cart. A random policy scores about 22, the best possible is 500."""
 
 import triax
 

@@ -1,4 +1,4 @@
-"""SAC swings up a pendulum; a minute on a laptop.
+"""SAC swings up a pendulum.
 
 A random policy scores about −1,200 an episode, a good one −150.
 """

@@ -191,7 +191,9 @@ def test_a_learner_alone_learns_from_steps() -> None:
     assert -2000.0 < returns[0] < 0.0
 
 
-def test_the_example_of_an_algorithm_trains_and_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_example_of_an_algorithm_trains_and_its_agent_loads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "docs" / "examples"))
     example = importlib.import_module("reinforce")
     experiment = triax.Experiment(
