@@ -19,6 +19,7 @@ from triax import commands
 from triax.environments import MissingDependency
 from triax.replay import ReplayTooLarge
 from triax.rollout import EnvironmentFailed, NonFiniteExperience
+from triax.rollout.processes import WorkersFailed
 from triax.runs import RunError
 from triax.training.experiment import Experiment
 from triax.training.importing import CannotImport
@@ -41,6 +42,7 @@ EXPECTED_ERRORS = (
     NonFiniteExperience,
     ReplayTooLarge,
     RunError,
+    WorkersFailed,
 )
 """Errors whose message tells the user what to do. All others show where they came from."""
 

@@ -137,6 +137,20 @@ class EpisodeSummary:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class ChunkOrigin:
+    """Which worker made a chunk. No two chunks of a run have the same.
+
+    :ivar worker: the worker's number.
+    :ivar life: how often it had been started before, over all processes of the run.
+    :ivar sequence: the chunk's number in that life.
+    """
+
+    worker: int
+    life: int
+    sequence: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Chunk:
     """A piece of experience made by one policy version.
 
@@ -145,6 +159,7 @@ class Chunk:
     :ivar policy_version: the version that acted.
     :ivar steps: environment steps in it, which is the number of valid rows.
     :ivar episodes: the episodes that ended in it.
+    :ivar origin: which worker made it; None if there are no workers.
     """
 
     trajectory: Trajectory
@@ -152,6 +167,7 @@ class Chunk:
     policy_version: int
     steps: int
     episodes: tuple[EpisodeSummary, ...]
+    origin: ChunkOrigin | None = None
 
 
 @tree_dataclass

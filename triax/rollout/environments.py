@@ -7,6 +7,7 @@ begins in the same way in every run with the same seed, whatever happened before
 
 import dataclasses
 import warnings
+from typing import Protocol
 
 import jax
 import numpy as np
@@ -18,6 +19,16 @@ from triax.rollout.seeded import MakeEnvironment, SeededEnvironment, stack_obser
 from triax.spaces import SpaceSpec
 from triax.trees import Tree, tree_dataclass
 from triax.types import EpisodeSummary
+
+
+class Watcher(Protocol):
+    """Is told what the environments are about to do, by the loop that does it."""
+
+    def resetting(self) -> None:
+        """An environment is about to be reset."""
+
+    def stepping(self) -> None:
+        """An environment is about to be stepped."""
 
 
 @dataclasses.dataclass(kw_only=True, slots=True)
@@ -93,6 +104,7 @@ class EnvironmentBatch:
         first_environment: int = 0,
         observation_spec: SpaceSpec,
         action_spec: SpaceSpec,
+        watcher: Watcher | None = None,
     ) -> None:
         """Make the environments and begin their first episodes.
 
@@ -102,6 +114,7 @@ class EnvironmentBatch:
         :param first_environment: the number of the first environment in the run.
         :param observation_spec: the spec of their observations.
         :param action_spec: the spec of their actions.
+        :param watcher: is told of each reset and step before it is made.
         :raises EnvironmentFailed: if an environment raises in its reset.
         """
         if count < 1:
@@ -110,6 +123,7 @@ class EnvironmentBatch:
         self.first_environment = first_environment
         self.resets = 0
         self._seed = seed
+        self._watcher = watcher
         self._observation_spec = observation_spec
         self._action_spec = action_spec
         self._log = ActionLog(spec=action_spec, count=count)
@@ -142,6 +156,8 @@ class EnvironmentBatch:
             if begins:
                 self._begin(row=row, environment=environment, episode=environment.episode + 1)
             else:
+                if self._watcher is not None:
+                    self._watcher.stepping()
                 environment.advance(outside[row])
             ends = environment.terminated or environment.truncated
             if ends:
@@ -240,6 +256,8 @@ class EnvironmentBatch:
             environment.close()
 
     def _begin(self, *, row: int, environment: SeededEnvironment, episode: int) -> None:
+        if self._watcher is not None:
+            self._watcher.resetting()
         seed = episode_seed(seed=self._seed, environment=environment.number, episode=episode)
         environment.begin(episode=episode, seed=seed)
         self._log.forget(row)

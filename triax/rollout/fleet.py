@@ -13,24 +13,61 @@ from triax.types import ActionMode, Chunk
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class SupervisionConfig:
+    """How workers are watched.
+
+    :raises ValueError: if a field is out of its range.
+    """
+
+    start_seconds: float = 180.0
+    """A worker that has not begun its first episodes after this long is killed."""
+    reset_seconds: float = 60.0
+    """Likewise one whose reset lasts this long."""
+    step_seconds: float = 60.0
+    """Likewise one whose step lasts this long."""
+    restarts: int = 5
+    """So many workers are started again within the window; one more ends the run, with a checkpoint."""
+    window_seconds: float = 600.0
+    """The window."""
+    patience_seconds: float = 30.0
+    """If the trainer waits longer than this for experience, it says for whom."""
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        for name in ("start_seconds", "reset_seconds", "step_seconds", "window_seconds", "patience_seconds"):
+            if not getattr(self, name) > 0.0:
+                raise ValueError(f"SupervisionConfig.{name}={getattr(self, name)} must be above 0.")
+        if self.restarts < 0:
+            raise ValueError(f"SupervisionConfig.restarts={self.restarts} must be at least 0.")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class RolloutConfig:
     """How environments are stepped.
 
     :raises ValueError: if a field is out of its range.
     """
 
-    backend: Literal["inline"] = "inline"
-    """Where: "inline" is the trainer's own process, deterministic to the bit."""
+    backend: Literal["inline", "processes"] = "inline"
+    """Where: "inline" is the trainer's own process, deterministic to the bit; "processes" are workers beside it."""
     workers: int = 1
     """How many workers step environments. Inline, they all step in the same process, side by side."""
     environments_per_worker: int = 1
     """How many environments each worker steps side by side, in one call of the policy."""
+    lead: int = 2
+    """How many chunks a worker may be ahead of the trainer before it waits. Not inline."""
+    maximum_policy_lag: int = 1
+    """On-policy learners leave chunks out that are made by a policy older than this many versions. Not inline."""
+    supervision: SupervisionConfig = dataclasses.field(default_factory=SupervisionConfig)
+    """When a worker counts as hung, and how often one is started again. Not inline."""
 
     def __post_init__(self) -> None:
         """Check the values."""
-        if self.backend not in ("inline",):
-            raise ValueError(f'RolloutConfig.backend={self.backend!r} must be "inline".')
-        for name in ("workers", "environments_per_worker"):
+        if self.backend not in ("inline", "processes"):
+            raise ValueError(f'RolloutConfig.backend={self.backend!r} must be "inline" or "processes".')
+        if self.maximum_policy_lag < 0:
+            raise ValueError(f"RolloutConfig.maximum_policy_lag={self.maximum_policy_lag} must be at least 0.")
+        for name in ("workers", "environments_per_worker", "lead"):
             if getattr(self, name) < 1:
                 raise ValueError(f"RolloutConfig.{name}={getattr(self, name)} must be at least 1.")
 
@@ -47,11 +84,17 @@ class FleetReport:
     :ivar environment_steps: actions taken (valid rows) in the chunks that were handed out.
     :ivar episodes: episodes that ended in them.
     :ivar resets: episodes begun.
+    :ivar restarts: workers that were started again after a failure.
+    :ivar seconds_waited: how long ``collect`` has waited for experience.
+    :ivar worker_seconds_waited: how long workers have waited for the trainer, over all of them.
     """
 
     environment_steps: int
     episodes: int
     resets: int
+    restarts: int = 0
+    seconds_waited: float = 0.0
+    worker_seconds_waited: float = 0.0
 
 
 @runtime_checkable

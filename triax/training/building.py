@@ -1,6 +1,7 @@
 """From an experiment to its parts: specs, learner, loop, evaluator. Everything that cannot work is refused here."""
 
 import dataclasses
+import functools
 from typing import Any
 
 import jax
@@ -10,6 +11,7 @@ from triax.evaluation import Evaluator
 from triax.learners.interface import (
     DatasetPlan,
     Learner,
+    LearnerConfig,
     MixturePlan,
     OnPolicyPlan,
     ReplayPlan,
@@ -18,10 +20,11 @@ from triax.learners.interface import (
 from triax.random import derive_seed
 from triax.replay import MixturePart, MixtureSource, Replay
 from triax.rollout import Fleet, InlineFleet
+from triax.rollout.processes import ProcessFleet
 from triax.spaces import space_spec
 from triax.training.experiment import Experiment
 from triax.training.loops import Loop, OfflineLoop, OnPolicyLoop, ReplayLoop, StreamLoop
-from triax.types import EnvironmentSpec
+from triax.types import EnvironmentSpec, Policy
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -81,14 +84,19 @@ def build(*, experiment: Experiment) -> Parts:
     notes: list[str] = []
     match learner.data_plan:
         case StreamPlan() as plan:
-            fleet = _fleet(experiment=experiment, learner=learner, spec=spec)
+            fleet = _fleet(experiment=experiment, learner=learner, spec=spec, chunk_steps=1)
             loop: Loop = StreamLoop(
                 learner=learner, plan=plan, fleet=fleet, environments=fleet.environments, seed=experiment.seed
             )
         case OnPolicyPlan() as plan:
-            fleet = _fleet(experiment=experiment, learner=learner, spec=spec)
+            fleet = _fleet(experiment=experiment, learner=learner, spec=spec, chunk_steps=plan.steps)
             loop = OnPolicyLoop(
-                learner=learner, plan=plan, fleet=fleet, environments=fleet.environments, seed=experiment.seed
+                learner=learner,
+                plan=plan,
+                fleet=fleet,
+                environments=fleet.environments,
+                maximum_policy_lag=experiment.rollout.maximum_policy_lag,
+                seed=experiment.seed,
             )
         case ReplayPlan() as plan:
             replay = _replay(experiment=experiment, learner=learner, spec=spec, plan=plan)
@@ -97,7 +105,7 @@ def build(*, experiment: Experiment) -> Parts:
                 learner=learner,
                 plan=plan,
                 batch_size=plan.batch_size,
-                fleet=_fleet(experiment=experiment, learner=learner, spec=spec),
+                fleet=_replay_fleet(experiment=experiment, learner=learner, spec=spec, plan=plan),
                 replay=replay,
                 source=replay,
                 updates_per_call=experiment.loop.updates_per_call,
@@ -113,7 +121,7 @@ def build(*, experiment: Experiment) -> Parts:
                 learner=learner,
                 plan=plan.replay,
                 batch_size=plan.replay.batch_size + plan.dataset.batch_size,
-                fleet=_fleet(experiment=experiment, learner=learner, spec=spec),
+                fleet=_replay_fleet(experiment=experiment, learner=learner, spec=spec, plan=plan.replay),
                 replay=replay,
                 source=MixtureSource(
                     parts=(
@@ -154,10 +162,22 @@ def build_evaluator(*, experiment: Experiment, learner: Learner[Any], spec: Envi
     )
 
 
-def _fleet(*, experiment: Experiment, learner: Learner[Any], spec: EnvironmentSpec) -> Fleet:
+def _fleet(*, experiment: Experiment, learner: Learner[Any], spec: EnvironmentSpec, chunk_steps: int) -> Fleet:
     if experiment.environment is None:
         raise ValueError(
             f"Experiment.environment=None: {type(learner).__name__} learns from an environment; set the field."
+        )
+    seed = derive_seed(seed=experiment.seed, name=("rollout",))
+    if experiment.rollout.backend == "processes":
+        return ProcessFleet(
+            config=experiment.rollout,
+            make=experiment.environment.make,
+            make_policy=functools.partial(make_policy, config=experiment.learner, spec=spec),
+            observation_spec=spec.observation,
+            action_spec=spec.action,
+            extras_spec=learner.extras_spec,
+            chunk_steps=chunk_steps,
+            seed=seed,
         )
     return InlineFleet(
         config=experiment.rollout,
@@ -166,8 +186,26 @@ def _fleet(*, experiment: Experiment, learner: Learner[Any], spec: EnvironmentSp
         observation_spec=spec.observation,
         action_spec=spec.action,
         extras_spec=learner.extras_spec,
-        seed=derive_seed(seed=experiment.seed, name=("rollout",)),
+        seed=seed,
     )
+
+
+def _replay_fleet(*, experiment: Experiment, learner: Learner[Any], spec: EnvironmentSpec, plan: ReplayPlan) -> Fleet:
+    # As many steps a chunk as one compiled call of updates asks for.
+    rows = experiment.loop.updates_per_call / plan.updates_per_step
+    chunk_steps = max(1, round(rows / experiment.rollout.environments))
+    return _fleet(experiment=experiment, learner=learner, spec=spec, chunk_steps=chunk_steps)
+
+
+def make_policy(*, config: LearnerConfig, spec: EnvironmentSpec) -> Policy:
+    """Make a learner's policy, for a process that acts and does not learn.
+
+    :param config: the learner's.
+    :param spec: of its environment.
+    :return: the policy.
+    """
+    learner: Learner[Any] = config.build(observation_spec=spec.observation, action_spec=spec.action)
+    return learner.policy
 
 
 def _replay(*, experiment: Experiment, learner: Learner[Any], spec: EnvironmentSpec, plan: ReplayPlan) -> Replay:

@@ -13,6 +13,7 @@ from typing import Any
 
 from triax.evaluation import Evaluator
 from triax.random import derive_seed
+from triax.rollout.processes import WorkersFailed
 from triax.runs import CheckpointFailed, CheckpointStore, EvaluationRow, MetricsRow, Progress, RunLogs
 from triax.training.callbacks import TrainingView
 from triax.training.experiment import Experiment
@@ -125,7 +126,13 @@ class Trainer:
         for callback in self._experiment.callbacks:
             callback.on_start(view)
         while not self._at_boundary():
-            iteration = self._loop.advance(limit=self._steps_to_next_event())
+            try:
+                iteration = self._loop.advance(limit=self._steps_to_next_event())
+            except WorkersFailed:
+                # What was learnt is kept; the error then ends the run.
+                if self._saved_steps != self._loop.steps:
+                    self._save_checkpoint(score=None)
+                raise
             self._means.add(iteration=iteration)
             self._finished = iteration.finished or self._finished
             note = f"return {iteration.episodes[-1].undiscounted_return:.4g}" if iteration.episodes else None

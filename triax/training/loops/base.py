@@ -15,6 +15,9 @@ from triax.rollout import Fleet
 from triax.trees import Tree, to_numpy, tree_dataclass
 from triax.types import ActionMode, EpisodeSummary
 
+COLLECT_SECONDS = 1.0
+"""So long a loop waits for a fleet before it comes back to its boundary, where signals are heard."""
+
 
 @dataclasses.dataclass(kw_only=True)
 class Counters:

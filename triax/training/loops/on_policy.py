@@ -1,6 +1,6 @@
 """Learning from fresh experience in chunks: some epochs over each, and then it is thrown away."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -10,9 +10,9 @@ import numpy as np
 from triax.learners.interface import Learner, OnPolicyPlan
 from triax.random import KeyArray
 from triax.rollout import Fleet
-from triax.training.loops.base import FleetLoop, Iteration, update_number
+from triax.training.loops.base import COLLECT_SECONDS, FleetLoop, Iteration, update_number
 from triax.trees import Tree
-from triax.types import EpisodeSummary, UpdateOutput
+from triax.types import Chunk, Trajectory, UpdateOutput
 
 
 class OnPolicyLoop(FleetLoop):
@@ -22,12 +22,21 @@ class OnPolicyLoop(FleetLoop):
     :param plan: its plan.
     :param fleet: makes experience.
     :param environments: how many environments the fleet has.
+    :param maximum_policy_lag: chunks made by a policy older than this many versions are left out.
     :param seed: the run's seed.
     :raises ValueError: if the minibatches do not divide a chunk.
+    :ivar rejected_steps: environment steps in the chunks that were left out.
     """
 
     def __init__(
-        self, *, learner: Learner[Any], plan: OnPolicyPlan, fleet: Fleet, environments: int, seed: int
+        self,
+        *,
+        learner: Learner[Any],
+        plan: OnPolicyPlan,
+        fleet: Fleet,
+        environments: int,
+        maximum_policy_lag: int = 0,
+        seed: int,
     ) -> None:
         super().__init__(learner=learner, fleet=fleet, seed=seed)
         rows = plan.steps * environments
@@ -39,24 +48,48 @@ class OnPolicyLoop(FleetLoop):
             )
         self._plan = plan
         self._rows = rows
+        self._maximum_policy_lag = maximum_policy_lag
+        self._pending: list[Chunk] = []
+        self.rejected_steps = 0
         self._learn = compiled_epochs(learner=learner, plan=plan, minibatches=rows // plan.minibatch_size)
         self.publish()
 
     def advance(self, *, limit: int) -> Iteration:
-        """Collect one chunk and learn from it; a chunk cannot be split."""
-        metrics = []
-        episodes: list[EpisodeSummary] = []
-        for chunk in self._fleet.collect(minimum=self._rows, maximum=self._rows, timeout=None):
-            self.learner_state, output, made = self._learn(
-                self.learner_state, chunk.trajectory, self._update_key, update_number(self.counters.updates)
-            )
-            made = np.asarray(made)
-            self.counters.updates += int(made.sum())
-            metrics.append(jax.tree.map(lambda leaf, made=made: np.asarray(leaf)[made], output.metrics))
-            self.counters.environment_steps += chunk.steps
-            episodes.extend(chunk.episodes)
+        """Collect as many rows as an update wants, and learn from them; they cannot be split."""
+        missing = self._rows - sum(chunk.trajectory.reward.size for chunk in self._pending)
+        for chunk in self._fleet.collect(minimum=missing, maximum=missing, timeout=COLLECT_SECONDS):
+            if self.counters.policy_version - chunk.policy_version > self._maximum_policy_lag:
+                self.rejected_steps += chunk.steps
+            else:
+                self._pending.append(chunk)
+        if sum(chunk.trajectory.reward.size for chunk in self._pending) < self._rows:
+            return Iteration()
+        chunks, self._pending = self._pending, []
+        self.learner_state, output, made = self._learn(
+            self.learner_state, joined(chunks), self._update_key, update_number(self.counters.updates)
+        )
+        made = np.asarray(made)
+        self.counters.updates += int(made.sum())
+        self.counters.environment_steps += sum(chunk.steps for chunk in chunks)
         self.publish()
-        return Iteration(metrics=tuple(metrics), episodes=tuple(episodes))
+        return Iteration(
+            metrics=(jax.tree.map(lambda leaf: np.asarray(leaf)[made], output.metrics),),
+            episodes=tuple(episode for chunk in chunks for episode in chunk.episodes),
+        )
+
+
+def joined(chunks: Sequence[Chunk]) -> Trajectory:
+    """Put chunks side by side. Each is a piece of its own: of different environments, or of different times.
+
+    :param chunks: of the same number of steps.
+    :return: one trajectory, with the environments of all of them.
+    """
+    if len(chunks) == 1:
+        return chunks[0].trajectory
+    trajectory: Trajectory = jax.tree.map(
+        lambda *leaves: np.concatenate(leaves, axis=1), *(chunk.trajectory for chunk in chunks)
+    )
+    return trajectory
 
 
 def compiled_epochs(*, learner: Learner[Any], plan: OnPolicyPlan, minibatches: int) -> Callable[..., Any]:

@@ -10,6 +10,7 @@ from triax.random import derive_generator
 from triax.replay import BatchSource, Replay
 from triax.rollout import Fleet
 from triax.training.loops.base import (
+    COLLECT_SECONDS,
     Counters,
     FleetLoop,
     Iteration,
@@ -108,7 +109,7 @@ class ReplayLoop(FleetLoop):
     def _collect(self, *, steps: int) -> tuple[EpisodeSummary, ...]:
         warming_up = self._warming_up
         episodes: list[EpisodeSummary] = []
-        for chunk in self._fleet.collect(minimum=steps, maximum=steps, timeout=None):
+        for chunk in self._fleet.collect(minimum=steps, maximum=steps, timeout=COLLECT_SECONDS):
             self.replay.insert(chunk)
             if self.learner.ingests:
                 self.learner_state, _ = self._ingest(state=self.learner_state, chunk=chunk.trajectory)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from triax.learners.interface import Learner, StreamPlan
 from triax.random import KeyArray
 from triax.rollout import Fleet
-from triax.training.loops.base import FleetLoop, Iteration, update_number
+from triax.training.loops.base import COLLECT_SECONDS, FleetLoop, Iteration, update_number
 from triax.trees import Tree
 from triax.types import EpisodeSummary, RowOrigin, Trajectory, Transitions, UpdateOutput
 
@@ -39,7 +39,8 @@ class StreamLoop(FleetLoop):
         """Make one step in every environment, and one update."""
         metrics = []
         episodes: list[EpisodeSummary] = []
-        for chunk in self._fleet.collect(minimum=self._environments, maximum=self._environments, timeout=None):
+        rows = self._environments
+        for chunk in self._fleet.collect(minimum=rows, maximum=rows, timeout=COLLECT_SECONDS):
             self.learner_state, output = self._learn(
                 self.learner_state, chunk.trajectory, self._update_key, update_number(self.counters.updates)
             )
@@ -47,7 +48,8 @@ class StreamLoop(FleetLoop):
             self.counters.environment_steps += chunk.steps
             metrics.append(jax.tree.map(lambda leaf: leaf[None], output.metrics))
             episodes.extend(chunk.episodes)
-        self.publish()
+        if metrics:
+            self.publish()
         return Iteration(metrics=tuple(metrics), episodes=tuple(episodes))
 
 

@@ -1,0 +1,431 @@
+"""The fleet of worker processes on this machine."""
+
+import collections
+import contextlib
+import dataclasses
+import multiprocessing
+import os
+import pickle
+import select
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Int
+
+from triax.rollout.fleet import FleetReport, RolloutConfig, SupervisionConfig
+from triax.rollout.processes.board import PolicyBoard
+from triax.rollout.processes.channel import Channel, ChannelDamaged
+from triax.rollout.processes.status import Phase, WorkerStatus
+from triax.rollout.processes.worker import (
+    MakePolicy,
+    PublishedPolicy,
+    WorkerFailure,
+    WorkerLinks,
+    WorkerSetup,
+    read_record,
+    run_worker,
+)
+from triax.rollout.seeded import MakeEnvironment
+from triax.spaces import SpaceSpec
+from triax.trees import Tree, to_numpy, tree_dataclass
+from triax.types import ActionMode, Chunk
+
+_WAKE_SECONDS = 0.2
+_CLOSE_SECONDS = 3.0
+
+
+class CannotSendToWorkers(ValueError):
+    """The environment or the policy cannot be pickled."""
+
+
+class WorkersFailed(RuntimeError):
+    """Workers failed more often than the budget allows, or one could not even start."""
+
+
+@tree_dataclass
+class ProcessFleetState:
+    """Where the fleet stands; NumPy arrays. Environments are not restored: workers begin new lives.
+
+    :ivar lives: how often each worker has been started, [W].
+    :ivar environment_steps: actions taken in the chunks that were handed out, [].
+    :ivar episodes: episodes that ended in them, [].
+    :ivar resets: episodes begun, [].
+    """
+
+    lives: Int[np.ndarray, " W"]
+    environment_steps: Int[np.ndarray, ""]
+    episodes: Int[np.ndarray, ""]
+    resets: Int[np.ndarray, ""]
+
+
+@dataclasses.dataclass(kw_only=True)
+class _Life:
+    """One life of a worker: its process, and what the trainer shares with it."""
+
+    process: SpawnProcess
+    channel: Channel
+    status: WorkerStatus
+    lifeline: Connection
+    delivered: bool = False
+
+
+class ProcessFleet:
+    """A :class:`~triax.rollout.fleet.Fleet` of processes. They start when experience is first asked for."""
+
+    def __init__(
+        self,
+        *,
+        config: RolloutConfig,
+        make: MakeEnvironment,
+        make_policy: MakePolicy,
+        observation_spec: SpaceSpec,
+        action_spec: SpaceSpec,
+        extras_spec: Mapping[str, SpaceSpec],
+        chunk_steps: int,
+        seed: int,
+    ) -> None:
+        """Prepare.
+
+        :param config: how many workers and environments, and how they are watched.
+        :param make: makes one environment; can be pickled.
+        :param make_policy: makes the policy in the worker; can be pickled.
+        :param observation_spec: the spec of the observations.
+        :param action_spec: the spec of the actions.
+        :param extras_spec: what to store beside each action.
+        :param chunk_steps: steps of each environment in a chunk.
+        :param seed: the run's seed.
+        :raises CannotSendToWorkers: if the environment or the policy cannot be pickled.
+        """
+        self._config = config
+        self._setup = _pickled(
+            WorkerSetup(
+                make=make,
+                make_policy=make_policy,
+                observation_spec=observation_spec,
+                action_spec=action_spec,
+                extras_spec=dict(extras_spec),
+                seed=seed,
+                environments=config.environments_per_worker,
+                chunk_steps=chunk_steps,
+                lead=config.lead,
+            )
+        )
+        rows, observations = chunk_steps * config.environments_per_worker, (chunk_steps + 1)
+        observations *= config.environments_per_worker
+        row_bytes = _bytes_of(action_spec) + sum(map(_bytes_of, extras_spec.values())) + 16
+        # Beside the arrays: their description, the summaries of episodes, or a long traceback.
+        chunk_bytes = rows * (row_bytes + 64) + observations * (_bytes_of(observation_spec) + 2) + 2**17
+        self._channel_bytes = (config.lead + 1) * chunk_bytes
+        self._board: PolicyBoard | None = None
+        self._workers: list[_Life] = []
+        self._lives = np.zeros(config.workers, np.int64)
+        self._next = 0
+        self._budget = RestartBudget(config=config.supervision)
+        self._restarts = 0
+        self._environment_steps = 0
+        self._episodes = 0
+        self._resets_of_past_lives = 0
+        self._waited_of_past_lives = 0.0
+        self._seconds_waited = 0.0
+
+    @property
+    def environments(self) -> int:
+        """How many environments there are, over all workers."""
+        return self._config.environments
+
+    @property
+    def processes(self) -> tuple[int, ...]:
+        """The workers' processes."""
+        return tuple(life.process.pid or 0 for life in self._workers)
+
+    def publish(self, *, parameters: Tree, version: int, mode: ActionMode) -> None:
+        """Show the workers a policy; see :meth:`triax.rollout.fleet.Fleet.publish`."""
+        # The parameters count in random mode, too: they say how large a policy is.
+        whole = pickle.dumps(PublishedPolicy(parameters=to_numpy(parameters), version=version, mode=mode))
+        if mode is ActionMode.RANDOM:
+            content = pickle.dumps(PublishedPolicy(parameters=None, version=version, mode=mode))
+        else:
+            content = whole
+        if self._board is None:
+            self._board = PolicyBoard(slot_size=len(whole) + 4096)
+        self._board.publish(content)
+
+    def collect(self, *, minimum: int, maximum: int | None = None, timeout: float | None = None) -> list[Chunk]:
+        """Take experience out of the channels; see :meth:`triax.rollout.fleet.Fleet.collect`.
+
+        :param minimum: rows to wait for.
+        :param maximum: rows to take, rounded up to whole chunks.
+        :param timeout: seconds after which the call returns what there is.
+        :return: the chunks.
+        :raises ValueError: if the maximum is below the minimum, or nothing was published.
+        :raises WorkersFailed: if workers failed too often, or one could not start.
+        """
+        if minimum < 0 or (maximum is not None and maximum < minimum):
+            raise ValueError(f"collect(minimum={minimum}, maximum={maximum}): 0 ≤ minimum ≤ maximum must hold.")
+        if self._board is None:
+            raise ValueError("the fleet has no policy: publish one before collecting, and after restoring.")
+        if not self._workers:
+            self._workers = [self._start(worker) for worker in range(self._config.workers)]
+        began = time.monotonic()
+        chunks: list[Chunk] = []
+        rows, said = 0, False
+        while True:
+            for chunk in self._available():
+                chunks.append(chunk)
+                rows += chunk.trajectory.reward.size
+                if maximum is not None and rows >= maximum:
+                    break
+            self._supervise()
+            waited = time.monotonic() - began
+            if rows >= minimum or (timeout is not None and waited >= timeout):
+                break
+            if waited > self._config.supervision.patience_seconds and not said:
+                said = True
+                _say(f"waiting for experience for {waited:.0f} s: {self._what_workers_do()}")
+            before = time.monotonic()
+            remaining = _WAKE_SECONDS if timeout is None else min(_WAKE_SECONDS, timeout - waited)
+            select.select([life.channel.filled for life in self._workers], [], [], max(0.0, remaining))
+            self._seconds_waited += time.monotonic() - before
+        self._environment_steps += sum(chunk.steps for chunk in chunks)
+        self._episodes += sum(len(chunk.episodes) for chunk in chunks)
+        return chunks
+
+    def report(self) -> FleetReport:
+        """Count what was done.
+
+        :return: the counts.
+        """
+        return FleetReport(
+            environment_steps=self._environment_steps,
+            episodes=self._episodes,
+            resets=self._resets_of_past_lives + sum(life.status.resets for life in self._workers),
+            restarts=self._restarts,
+            seconds_waited=self._seconds_waited,
+            worker_seconds_waited=self._waited_of_past_lives
+            + sum(life.status.seconds_waited for life in self._workers),
+        )
+
+    def state(self) -> ProcessFleetState:
+        """Describe where the fleet stands.
+
+        :return: NumPy arrays of its own.
+        """
+        return ProcessFleetState(
+            lives=self._lives.copy(),
+            environment_steps=np.array(self._environment_steps, np.int64),
+            episodes=np.array(self._episodes, np.int64),
+            resets=np.array(self.report().resets, np.int64),
+        )
+
+    def restore(self, state: Any) -> None:
+        """Go on counting from where a fleet stood. Its workers begin new lives with the next policy.
+
+        :param state: what :meth:`state` returned.
+        :raises ValueError: if it is one of another number of workers.
+        """
+        if len(state.lives) != self._config.workers:
+            raise ValueError(
+                f"rollout.workers={self._config.workers}: the checkpoint is one of {len(state.lives)} workers."
+            )
+        self.close()
+        # Workers that were started after the cut was made are gone with their experience; no life is lived twice.
+        self._lives = np.maximum(self._lives, np.asarray(state.lives, np.int64))
+        self._environment_steps = int(state.environment_steps)
+        self._episodes = int(state.episodes)
+        self._resets_of_past_lives = int(state.resets)
+
+    def close(self) -> None:
+        """End the workers. Closing twice does nothing more."""
+        workers, self._workers = self._workers, []
+        for life in workers:
+            life.status.request_stop()
+            life.channel.emptied.notify()
+        deadline = time.monotonic() + _CLOSE_SECONDS
+        for life in workers:
+            life.process.join(max(0.0, deadline - time.monotonic()))
+        for life in workers:
+            self._bury(life)
+        board, self._board = self._board, None
+        if board is not None:
+            board.close()
+
+    def _available(self) -> Iterator[Chunk]:
+        """Take what lies in the channels, one chunk of each worker in turn, until there is none."""
+        empty = 0
+        while empty < len(self._workers):
+            worker = self._next = (self._next + 1) % len(self._workers)
+            chunk = self._take(worker)
+            empty = 0 if chunk is not None else empty + 1
+            if chunk is not None:
+                yield chunk
+
+    def _take(self, worker: int) -> Chunk | None:
+        life = self._workers[worker]
+        life.channel.filled.clear()
+        try:
+            record = life.channel.take()
+        except ChannelDamaged as error:
+            self._replace(worker=worker, reason=str(error))
+            return None
+        if record is None:
+            return None
+        found = read_record(record)
+        if isinstance(found, WorkerFailure):
+            self._replace(worker=worker, reason=f"failed with {found.summary}\n{found.traceback}", permanent=True)
+            return None
+        life.delivered = True
+        return found
+
+    def _supervise(self) -> None:
+        for worker, life in enumerate(list(self._workers)):
+            if life.process.is_alive():
+                self._check_progress(worker=worker, life=life)
+            elif life.channel.written == life.channel.read:
+                self._replace(worker=worker, reason=f"ended by itself, with {_exit_in_words(life.process.exitcode)}")
+
+    def _check_progress(self, *, worker: int, life: _Life) -> None:
+        supervision = self._config.supervision
+        limits = {
+            Phase.START: ("start", supervision.start_seconds),
+            Phase.RESET: ("reset", supervision.reset_seconds),
+            Phase.STEP: ("step", supervision.step_seconds),
+        }
+        phase = life.status.phase
+        if phase not in limits:
+            return
+        name, limit = limits[phase]
+        if life.status.seconds_in_phase > limit:
+            self._replace(
+                worker=worker,
+                reason=f"has been at one {name} for more than {limit:g} s (rollout.supervision.{name}_seconds)",
+            )
+
+    def _replace(self, *, worker: int, reason: str, permanent: bool = False) -> None:
+        """End a worker's life and begin its next one, if the budget allows that.
+
+        :param worker: the worker's number.
+        :param reason: what happened, for the user.
+        :param permanent: whether it would happen again at once if nothing was ever delivered.
+        """
+        life = self._workers[worker]
+        _say(f"worker {worker} (process {life.process.pid}) {reason}")
+        self._resets_of_past_lives += life.status.resets
+        self._waited_of_past_lives += life.status.seconds_waited
+        if permanent and not life.delivered and self._lives[worker] == 1:
+            raise WorkersFailed(f"worker {worker} could not begin: it {reason.splitlines()[0]}.")
+        if not self._budget.take():
+            supervision = self._config.supervision
+            raise WorkersFailed(
+                f"worker {worker} {reason.splitlines()[0]}; {supervision.restarts} workers were started again within "
+                f"{supervision.window_seconds:g} s, which is as many as rollout.supervision.restarts allows."
+            )
+        self._bury(life)
+        self._restarts += 1
+        self._workers[worker] = self._start(worker)
+
+    def _start(self, worker: int) -> _Life:
+        assert self._board is not None
+        channel, status = Channel(capacity=self._channel_bytes), WorkerStatus()
+        theirs, ours = multiprocessing.Pipe(duplex=False)
+        life = int(self._lives[worker])
+        self._lives[worker] += 1
+        process = multiprocessing.get_context("spawn").Process(
+            target=run_worker,
+            kwargs={
+                "setup": self._setup,
+                "links": WorkerLinks(board=self._board, channel=channel, status=status, lifeline=theirs),
+                "worker": worker,
+                "life": life,
+                "parent": os.getpid(),
+            },
+            name=f"triax-worker-{worker}",
+            daemon=True,
+        )
+        with _variables(JAX_PLATFORMS="cpu", OMP_NUM_THREADS="1"):
+            process.start()
+        theirs.close()
+        return _Life(process=process, channel=channel, status=status, lifeline=ours)
+
+    def _bury(self, life: _Life) -> None:
+        if life.process.is_alive():
+            life.process.kill()
+        life.process.join()
+        life.process.close()
+        life.lifeline.close()
+        life.channel.close()
+        life.status.close()
+
+    def _what_workers_do(self) -> str:
+        return ", ".join(
+            f"worker {worker} is at {life.status.phase.name.lower()} for {life.status.seconds_in_phase:.0f} s"
+            for worker, life in enumerate(self._workers)
+        )
+
+
+class RestartBudget:
+    """So many restarts within a window of time.
+
+    :param config: how many, and how long the window is.
+    """
+
+    def __init__(self, *, config: SupervisionConfig) -> None:
+        self._config = config
+        self._times: collections.deque[float] = collections.deque()
+
+    def take(self) -> bool:
+        """Take one.
+
+        :return: whether there was one left.
+        """
+        now = time.monotonic()
+        while self._times and now - self._times[0] > self._config.window_seconds:
+            self._times.popleft()
+        if len(self._times) >= self._config.restarts:
+            return False
+        self._times.append(now)
+        return True
+
+
+def _pickled(setup: WorkerSetup) -> bytes:
+    for what, value in (("environment", setup.make), ("policy", setup.make_policy)):
+        try:
+            pickle.dumps(value)
+        except Exception as error:
+            raise CannotSendToWorkers(
+                f"the {what} cannot be sent to worker processes: {error}. Functions and classes that it is made of "
+                'must stand at the top level of a module (no lambdas); or use rollout.backend="inline".'
+            ) from error
+    return pickle.dumps(setup)
+
+
+def _bytes_of(spec: SpaceSpec) -> int:
+    return sum(leaf.nbytes for leaf in jax.tree.leaves(spec.zeros(batch_shape=())))
+
+
+def _exit_in_words(code: int | None) -> str:
+    return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+
+
+def _say(text: str) -> None:
+    print(f"triax: {text}", file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def _variables(**values: str) -> Iterator[None]:
+    """Set environment variables for the processes that are started meanwhile."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

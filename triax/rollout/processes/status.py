@@ -1,0 +1,93 @@
+"""What a worker is at, told by its stepping loop itself: a helper thread would say that the process lives, not that it
+makes progress.
+"""
+
+import enum
+import time
+
+from triax.rollout.processes.memory import SharedMemory
+
+_PHASE, _SINCE, _WAITED, _RESETS, _STOP = range(5)
+
+
+class Phase(enum.IntEnum):
+    """What a worker can be at."""
+
+    START = 0
+    RESET = 1
+    STEP = 2
+    WAITING = 3
+
+
+class WorkerStatus:
+    """Numbers that one side writes and the other reads. Sent to the worker while it is being spawned."""
+
+    def __init__(self) -> None:
+        """Begin in the phase START, now."""
+        self._memory = SharedMemory(size=64)
+        self._words = self._memory.words(offset=0, count=5)
+        self.enter(Phase.START)
+
+    @property
+    def phase(self) -> Phase:
+        """What the worker is at."""
+        return Phase(int(self._words[_PHASE]))
+
+    @property
+    def seconds_in_phase(self) -> float:
+        """Since when, in seconds."""
+        return (time.monotonic_ns() - int(self._words[_SINCE])) / 1e9
+
+    @property
+    def seconds_waited(self) -> float:
+        """How long the worker has waited for the trainer in all."""
+        return int(self._words[_WAITED]) / 1e9
+
+    @property
+    def resets(self) -> int:
+        """How many episodes the worker has begun."""
+        return int(self._words[_RESETS])
+
+    @property
+    def stop_requested(self) -> bool:
+        """Whether the worker is to end."""
+        return bool(self._words[_STOP])
+
+    def enter(self, phase: Phase) -> None:
+        """Begin something; by the worker.
+
+        :param phase: what. The same again counts as new: each step has its own time.
+        """
+        now = time.monotonic_ns()
+        words = self._words
+        if words[_PHASE] == Phase.WAITING:
+            words[_WAITED] += now - int(words[_SINCE])
+        words[_SINCE] = now
+        words[_PHASE] = phase
+        if phase == Phase.RESET:
+            words[_RESETS] += 1
+
+    def resetting(self) -> None:
+        """Begin a reset; see :class:`triax.rollout.environments.Watcher`."""
+        self.enter(Phase.RESET)
+
+    def stepping(self) -> None:
+        """Begin a step; see :class:`triax.rollout.environments.Watcher`."""
+        self.enter(Phase.STEP)
+
+    def request_stop(self) -> None:
+        """Ask the worker to end; by the trainer."""
+        self._words[_STOP] = 1
+
+    def close(self) -> None:
+        """Let go of it. Closing twice does nothing more."""
+        self._memory.close()
+
+    def __getstate__(self) -> dict[str, SharedMemory]:
+        """Say what the worker needs."""
+        return {"memory": self._memory}
+
+    def __setstate__(self, state: dict[str, SharedMemory]) -> None:
+        """Take it over in the worker."""
+        self._memory = state["memory"]
+        self._words = self._memory.words(offset=0, count=5)
