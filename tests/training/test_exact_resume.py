@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from triax.datasets import RecordedEpisode, write_dataset
+from triax.training.rates import Rates
 
 SCRIPT = Path(__file__).with_name("resumable.py")
 ROOT = SCRIPT.parents[2]
@@ -167,5 +168,6 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     assert rows
     for row in rows:
-        del row["wall_seconds"]
+        for name in ("wall_seconds", *Rates.NAMES):
+            row.pop(name, None)
     return rows

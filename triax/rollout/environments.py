@@ -7,7 +7,7 @@ begins in the same way in every run with the same seed, whatever happened before
 
 import dataclasses
 import warnings
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import jax
 import numpy as np
@@ -21,6 +21,7 @@ from triax.trees import Tree, tree_dataclass
 from triax.types import EpisodeSummary
 
 
+@runtime_checkable
 class Watcher(Protocol):
     """Is told what the environments are about to do, by the loop that does it."""
 

@@ -10,7 +10,6 @@ import numpy as np
 
 from triax.training.loops import Iteration
 from triax.trees import Tree
-from triax.types import EpisodeSummary
 
 
 class Diverged(RuntimeError):
@@ -23,6 +22,8 @@ class MetricMeans:
     def __init__(self) -> None:
         self._sums: dict[str, float] = {}
         self._counts: dict[str, int] = {}
+        self._maximum_lag = 0
+        self._rejected_steps = 0
         self._waiting: list[Tree] = []
 
     def add(self, *, iteration: Iteration) -> None:
@@ -32,7 +33,12 @@ class MetricMeans:
         """
         self._waiting.extend(iteration.metrics)
         for episode in iteration.episodes:
-            self._add_episode(episode)
+            self._add("episode_return", episode.undiscounted_return)
+            self._add("episode_length", float(episode.length))
+        for lag in iteration.policy_lags:
+            self._add("policy_lag", float(lag))
+            self._maximum_lag = max(self._maximum_lag, lag)
+        self._rejected_steps += iteration.rejected_steps
 
     def take(self) -> dict[str, float]:
         """Compute the means, and begin anew.
@@ -42,7 +48,9 @@ class MetricMeans:
         """
         self._bring_to_host()
         means = {name: self._sums[name] / self._counts[name] for name in sorted(self._sums)}
-        self._sums, self._counts = {}, {}
+        if "policy_lag" in means:
+            means |= {"policy_lag_maximum": float(self._maximum_lag), "rejected_steps": float(self._rejected_steps)}
+        self._sums, self._counts, self._maximum_lag, self._rejected_steps = {}, {}, 0, 0
         broken = [name for name, value in means.items() if not math.isfinite(value)]
         if broken:
             raise Diverged(
@@ -58,7 +66,12 @@ class MetricMeans:
         :return: JSON values.
         """
         self._bring_to_host()
-        return {"sums": dict(self._sums), "counts": dict(self._counts)}
+        return {
+            "sums": dict(self._sums),
+            "counts": dict(self._counts),
+            "maximum_lag": self._maximum_lag,
+            "rejected_steps": self._rejected_steps,
+        }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take over what :meth:`state` gave.
@@ -66,6 +79,7 @@ class MetricMeans:
         :param state: JSON values.
         """
         self._sums, self._counts = dict(state["sums"]), dict(state["counts"])
+        self._maximum_lag, self._rejected_steps = state["maximum_lag"], state["rejected_steps"]
         self._waiting = []
 
     def _bring_to_host(self) -> None:
@@ -78,11 +92,9 @@ class MetricMeans:
                     self._counts[name] = self._counts.get(name, 0) + flat.size
         self._waiting = []
 
-    def _add_episode(self, episode: EpisodeSummary) -> None:
-        values = {"episode_return": episode.undiscounted_return, "episode_length": float(episode.length)}
-        for name, value in values.items():
-            self._sums[name] = self._sums.get(name, 0.0) + value
-            self._counts[name] = self._counts.get(name, 0) + 1
+    def _add(self, name: str, value: float) -> None:
+        self._sums[name] = self._sums.get(name, 0.0) + value
+        self._counts[name] = self._counts.get(name, 0) + 1
 
 
 def _named(metrics: Tree) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from triax.training.experiment import Experiment
 from triax.training.interrupts import StopRequest
 from triax.training.loops import Counters, Loop, LoopState
 from triax.training.metrics import MetricMeans
+from triax.training.rates import Rates
 from triax.trees import to_numpy
 
 AGENT_PART = "agent"
@@ -103,6 +104,7 @@ class Trainer:
         self._progress = progress
         self._stop = stop
         self._means = MetricMeans()
+        self._rates = Rates(workers=experiment.rollout.workers)
         self._unwritten: list[Callable[[], None]] = []
         evaluation, checkpoint = experiment.evaluation, experiment.checkpoint
         self._evaluations = Schedule(
@@ -122,6 +124,9 @@ class Trainer:
         :return: how it ended. A checkpoint of the end has been made, if the disk took it.
         """
         self._started = time.monotonic()
+        self._rates.begin(
+            wall_seconds=self._wall_seconds(), counters=self._loop.counters, report=self._loop.fleet_report()
+        )
         view = self._view()
         for callback in self._experiment.callbacks:
             callback.on_start(view)
@@ -223,9 +228,9 @@ class Trainer:
 
     def _log_metrics(self) -> None:
         self._log_rows.done(steps=self._loop.steps)
-        row = MetricsRow(
-            **dataclasses.asdict(self._loop.counters), wall_seconds=self._wall_seconds(), metrics=self._means.take()
-        )
+        counters, wall_seconds = self._loop.counters, self._wall_seconds()
+        rates = self._rates.take(wall_seconds=wall_seconds, counters=counters, report=self._loop.fleet_report())
+        row = MetricsRow(**dataclasses.asdict(counters), wall_seconds=wall_seconds, metrics=self._means.take() | rates)
         self._write(functools.partial(self._logs.append_metrics, row))
         for callback in self._experiment.callbacks:
             callback.on_metrics(self._view(), row)

@@ -40,8 +40,9 @@ class WorkerStatus:
 
     @property
     def seconds_waited(self) -> float:
-        """How long the worker has waited for the trainer in all."""
-        return int(self._words[_WAITED]) / 1e9
+        """How long the worker has waited for the trainer in all, the wait of now included."""
+        now = self.seconds_in_phase if self.phase is Phase.WAITING else 0.0
+        return int(self._words[_WAITED]) / 1e9 + now
 
     @property
     def resets(self) -> int:

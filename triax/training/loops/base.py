@@ -11,7 +11,7 @@ import numpy as np
 
 from triax.learners.interface import Learner
 from triax.random import KeyArray, derive_key
-from triax.rollout import Fleet
+from triax.rollout import Fleet, FleetReport
 from triax.trees import Tree, to_numpy, tree_dataclass
 from triax.types import ActionMode, EpisodeSummary
 
@@ -39,11 +39,16 @@ class Iteration:
 
     :ivar metrics: the learner's metrics dataclasses, leaves of shape [updates], still on the device.
     :ivar episodes: episodes that ended.
+    :ivar policy_lags: of each piece of experience, how many versions older than the newest policy the one was that made
+        it.
+    :ivar rejected_steps: environment steps that were left out, because the policy that made them was too old.
     :ivar finished: why the loop has nothing more to do; None while it has.
     """
 
     metrics: tuple[Tree, ...] = ()
     episodes: tuple[EpisodeSummary, ...] = ()
+    policy_lags: tuple[int, ...] = ()
+    rejected_steps: int = 0
     finished: str | None = None
 
 
@@ -86,6 +91,10 @@ class Loop(abc.ABC):
     def counts_updates(self) -> bool:
         """Whether :attr:`steps` are updates."""
         return False
+
+    def fleet_report(self) -> FleetReport | None:
+        """Count what the fleet has done; None where there is no fleet."""
+        return None
 
     @abc.abstractmethod
     def advance(self, *, limit: int) -> Iteration:
@@ -161,6 +170,10 @@ class FleetLoop(Loop):
     def close(self) -> None:
         """Close the fleet."""
         self._fleet.close()
+
+    def fleet_report(self) -> FleetReport:
+        """Count what the fleet has done."""
+        return self._fleet.report()
 
     def acting_mode(self) -> ActionMode:
         """Say how the fleet is to act now."""

@@ -25,7 +25,6 @@ class OnPolicyLoop(FleetLoop):
     :param maximum_policy_lag: chunks made by a policy older than this many versions are left out.
     :param seed: the run's seed.
     :raises ValueError: if the minibatches do not divide a chunk.
-    :ivar rejected_steps: environment steps in the chunks that were left out.
     """
 
     def __init__(
@@ -50,21 +49,20 @@ class OnPolicyLoop(FleetLoop):
         self._rows = rows
         self._maximum_policy_lag = maximum_policy_lag
         self._pending: list[Chunk] = []
-        self.rejected_steps = 0
         self._learn = compiled_epochs(learner=learner, plan=plan, minibatches=rows // plan.minibatch_size)
         self.publish()
 
     def advance(self, *, limit: int) -> Iteration:
         """Collect as many rows as an update wants, and learn from them; they cannot be split."""
         missing = self._rows - sum(chunk.trajectory.reward.size for chunk in self._pending)
-        for chunk in self._fleet.collect(minimum=missing, maximum=missing, timeout=COLLECT_SECONDS):
-            if self.counters.policy_version - chunk.policy_version > self._maximum_policy_lag:
-                self.rejected_steps += chunk.steps
-            else:
-                self._pending.append(chunk)
+        found = self._fleet.collect(minimum=missing, maximum=missing, timeout=COLLECT_SECONDS)
+        fresh = [chunk for chunk in found if self._lag(chunk) <= self._maximum_policy_lag]
+        rejected_steps = sum(chunk.steps for chunk in found) - sum(chunk.steps for chunk in fresh)
+        self._pending += fresh
         if sum(chunk.trajectory.reward.size for chunk in self._pending) < self._rows:
-            return Iteration()
+            return Iteration(rejected_steps=rejected_steps)
         chunks, self._pending = self._pending, []
+        lags = tuple(map(self._lag, chunks))
         self.learner_state, output, made = self._learn(
             self.learner_state, joined(chunks), self._update_key, update_number(self.counters.updates)
         )
@@ -75,7 +73,12 @@ class OnPolicyLoop(FleetLoop):
         return Iteration(
             metrics=(jax.tree.map(lambda leaf: np.asarray(leaf)[made], output.metrics),),
             episodes=tuple(episode for chunk in chunks for episode in chunk.episodes),
+            policy_lags=lags,
+            rejected_steps=rejected_steps,
         )
+
+    def _lag(self, chunk: Chunk) -> int:
+        return self.counters.policy_version - chunk.policy_version
 
 
 def joined(chunks: Sequence[Chunk]) -> Trajectory:

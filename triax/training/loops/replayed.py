@@ -19,7 +19,7 @@ from triax.training.loops.base import (
     update_number,
 )
 from triax.trees import Tree, replace, to_numpy
-from triax.types import ActionMode, EpisodeSummary
+from triax.types import ActionMode, Chunk
 
 
 class ReplayLoop(FleetLoop):
@@ -65,7 +65,8 @@ class ReplayLoop(FleetLoop):
 
     def advance(self, *, limit: int) -> Iteration:
         """Collect and update; see :meth:`Loop.advance`."""
-        episodes = self._collect(steps=min(limit, self._steps_to_collect()))
+        chunks = self._collect(steps=min(limit, self._steps_to_collect()))
+        lags = tuple(self.counters.policy_version - chunk.policy_version for chunk in chunks)
         metrics = []
         while self._updates_due() >= self._updates_per_call:
             batches = self._sample() if self._prepared is None else self._prepared
@@ -84,7 +85,8 @@ class ReplayLoop(FleetLoop):
         else:
             # Experience has come since these were drawn: draw again, so that a resumed run draws the same.
             self._prepared = None
-        return Iteration(metrics=tuple(metrics), episodes=episodes)
+        episodes = tuple(episode for chunk in chunks for episode in chunk.episodes)
+        return Iteration(metrics=tuple(metrics), episodes=episodes, policy_lags=lags)
 
     def state(self) -> LoopState:
         """Copy everything that changes; see :meth:`Loop.state`."""
@@ -106,18 +108,17 @@ class ReplayLoop(FleetLoop):
     def _warming_up(self) -> bool:
         return self.counters.environment_steps < self._plan.warmup_steps
 
-    def _collect(self, *, steps: int) -> tuple[EpisodeSummary, ...]:
+    def _collect(self, *, steps: int) -> list[Chunk]:
         warming_up = self._warming_up
-        episodes: list[EpisodeSummary] = []
-        for chunk in self._fleet.collect(minimum=steps, maximum=steps, timeout=COLLECT_SECONDS):
+        chunks = self._fleet.collect(minimum=steps, maximum=steps, timeout=COLLECT_SECONDS)
+        for chunk in chunks:
             self.replay.insert(chunk)
             if self.learner.ingests:
                 self.learner_state, _ = self._ingest(state=self.learner_state, chunk=chunk.trajectory)
             self.counters.environment_steps += chunk.steps
-            episodes.extend(chunk.episodes)
         if warming_up and not self._warming_up:
             self.publish()
-        return tuple(episodes)
+        return chunks
 
     def _updates_due(self) -> int:
         learning_steps = self.counters.environment_steps - self._plan.warmup_steps

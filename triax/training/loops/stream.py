@@ -39,6 +39,7 @@ class StreamLoop(FleetLoop):
         """Make one step in every environment, and one update."""
         metrics = []
         episodes: list[EpisodeSummary] = []
+        lags: list[int] = []
         rows = self._environments
         for chunk in self._fleet.collect(minimum=rows, maximum=rows, timeout=COLLECT_SECONDS):
             self.learner_state, output = self._learn(
@@ -48,9 +49,10 @@ class StreamLoop(FleetLoop):
             self.counters.environment_steps += chunk.steps
             metrics.append(jax.tree.map(lambda leaf: leaf[None], output.metrics))
             episodes.extend(chunk.episodes)
+            lags.append(self.counters.policy_version - chunk.policy_version)
         if metrics:
             self.publish()
-        return Iteration(metrics=tuple(metrics), episodes=tuple(episodes))
+        return Iteration(metrics=tuple(metrics), episodes=tuple(episodes), policy_lags=tuple(lags))
 
 
 def stream_transitions(*, trajectory: Trajectory, discount: float) -> Transitions:

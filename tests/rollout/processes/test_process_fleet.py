@@ -1,0 +1,238 @@
+"""The fleet of worker processes."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from process_helpers import DiaryEnvironment, VersionPolicy, collect_until_restart, diary_fleet, publish
+
+from triax.rollout import Fleet, RolloutConfig
+from triax.rollout.fleet import SupervisionConfig
+from triax.rollout.processes import CannotSendToWorkers, ProcessFleet, RestartBudget, WorkersFailed
+from triax.spaces import space_spec
+from triax.types import ActionMode, Chunk
+
+
+@contextmanager
+def running(fleet: ProcessFleet) -> Iterator[ProcessFleet]:
+    """Close a fleet afterwards, and see that nothing of it is left."""
+    try:
+        publish(fleet, version=1)
+        yield fleet
+        processes = fleet.processes
+    finally:
+        fleet.close()
+    for process in processes:
+        assert not Path(f"/proc/{process}").exists()
+
+
+def test_chunks_come_from_every_worker_each_once_and_of_one_policy_version() -> None:
+    config = RolloutConfig(backend="processes", workers=2, environments_per_worker=3)
+    with running(diary_fleet(config=config)) as fleet:
+        assert isinstance(fleet, Fleet)
+        assert fleet.environments == 6
+        chunks = fleet.collect(minimum=100)
+        while {chunk.origin.worker for chunk in chunks[-2:] if chunk.origin is not None} != {0, 1}:
+            chunks += fleet.collect(minimum=12, maximum=12)
+        publish(fleet, version=2)
+        # What was on its way when the new one came was made with the old one.
+        while {chunk.policy_version for chunk in chunks[-4:]} != {2}:
+            chunks += fleet.collect(minimum=12, maximum=12)
+        by_worker: dict[int, list[int]] = {0: [], 1: []}
+        for chunk in chunks:
+            assert chunk.origin is not None
+            assert chunk.trajectory.reward.shape == (4, 3)
+            assert chunk.first_environment == 3 * chunk.origin.worker
+            assert chunk.origin.life == 0
+            by_worker[chunk.origin.worker].append(chunk.origin.sequence)
+            valid = ~chunk.trajectory.is_last[:-1]
+            np.testing.assert_allclose(chunk.trajectory.action[valid], chunk.policy_version / 100, rtol=1e-6)
+        for sequence in by_worker.values():
+            assert sequence == list(range(len(sequence)))
+            assert len(sequence) > 1
+        # Environments begin differently, also those of different workers.
+        first = {
+            float(number)
+            for chunk in chunks
+            if chunk.origin is not None and chunk.origin.sequence == 0
+            for number in chunk.trajectory.observation[0, :, 0]
+        }
+        assert len(first) == 6
+        report = fleet.report()
+        assert report.environment_steps == sum(chunk.steps for chunk in chunks)
+        assert report.resets >= 6
+        assert report.restarts == 0
+
+
+def test_trap_31_workers_keep_to_the_processor_and_to_one_thread() -> None:
+    with running(diary_fleet(config=RolloutConfig(backend="processes"))) as fleet:
+        *_, chunk = fleet.collect(minimum=8)
+        assert (chunk.trajectory.observation[..., 2] == 1.0).all()
+        assert chunk.trajectory.observation[-1, 0, 3] == 1.0
+
+
+def test_trap_24_workers_wait_for_the_trainer_instead_of_running_ahead() -> None:
+    config = RolloutConfig(backend="processes", lead=2)
+    with running(diary_fleet(config=config)) as fleet:
+        fleet.collect(minimum=4, maximum=4)
+        time.sleep(1.0)
+        left = fleet.collect(minimum=0)
+        assert len(left) == 2
+        assert fleet.report().worker_seconds_waited > 0.5
+
+
+def test_trap_21_a_worker_that_is_killed_begins_anew_and_its_experience_is_kept(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    config = RolloutConfig(backend="processes", workers=2)
+    with running(diary_fleet(config=config)) as fleet:
+        before = fleet.collect(minimum=32)
+        time.sleep(0.5)  # both are ahead now
+        os.kill(fleet.processes[1], signal.SIGKILL)
+        chunks = before + collect_until_restart(fleet)
+        origins = [chunk.origin for chunk in chunks if chunk.origin is not None]
+        assert len(set(origins)) == len(origins)
+        first_life = [origin.sequence for origin in origins if (origin.worker, origin.life) == (1, 0)]
+        assert first_life == list(range(len(first_life)))
+        assert {(origin.worker, origin.life) for origin in origins} == {(0, 0), (1, 0), (1, 1)}
+        # The second life is no repetition of the first.
+        starts = {
+            origin: float(chunk.trajectory.observation[0, 0, 0])
+            for origin, chunk in zip(origins, chunks, strict=True)
+            if origin.sequence == 0
+        }
+        assert len(set(starts.values())) == 3
+        assert fleet.report().restarts == 1
+    assert "worker 1" in (said := capfd.readouterr().err)
+    assert "signal 9" in said
+
+
+def test_trap_39_a_worker_that_hangs_in_a_step_is_killed_and_replaced(capfd: pytest.CaptureFixture[str]) -> None:
+    supervision = SupervisionConfig(step_seconds=1.0)
+    config = RolloutConfig(backend="processes", supervision=supervision)
+    with running(diary_fleet(config=config, trouble="sleep", chunk_steps=2)) as fleet:
+        chunks = collect_until_restart(fleet)
+        assert [chunk.steps for chunk in chunks] == [2, 2]
+    assert "at one step for more than 1 s (rollout.supervision.step_seconds)" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("trouble", "message"), [("raise", "RuntimeError: the gripper fell off"), ("nan", "the reward is nan")]
+)
+def test_trap_27_a_failing_environment_is_shown_and_ends_the_run_past_the_budget(
+    trouble: str, message: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    supervision = SupervisionConfig(restarts=1)
+    config = RolloutConfig(backend="processes", supervision=supervision)
+    chunks: list[Chunk] = []
+    with running(diary_fleet(config=config, trouble=trouble, chunk_steps=2)) as fleet:
+
+        def collect_for_ever() -> None:
+            while True:
+                chunks.extend(fleet.collect(minimum=1, timeout=1.0))
+
+        with pytest.raises(WorkersFailed, match=r"1 workers were started again .* rollout.supervision.restarts"):
+            collect_for_ever()
+        assert {chunk.origin.life for chunk in chunks if chunk.origin is not None} == {0, 1}
+    said = capfd.readouterr().err
+    assert message in said
+    assert "Traceback (most recent call last)" in said
+
+
+def test_an_environment_that_cannot_be_made_ends_the_run_at_once(capfd: pytest.CaptureFixture[str]) -> None:
+    config = RolloutConfig(backend="processes")
+    with running(diary_fleet(config=config, trouble="start")) as fleet:
+        with pytest.raises(WorkersFailed, match=r"worker 0 could not begin: .*no licence for this simulator"):
+            fleet.collect(minimum=1, timeout=60.0)
+        assert fleet.report().restarts == 0
+
+
+def test_an_environment_that_cannot_be_sent_is_refused_when_the_fleet_is_built() -> None:
+    with pytest.raises(CannotSendToWorkers, match=r"the environment cannot be sent .*top level of a module"):
+        ProcessFleet(
+            config=RolloutConfig(backend="processes"),
+            make=lambda: DiaryEnvironment(),
+            make_policy=VersionPolicy,
+            observation_spec=space_spec(space=DiaryEnvironment.observation_space, role="observation"),
+            action_spec=space_spec(space=DiaryEnvironment.action_space, role="action"),
+            extras_spec={},
+            chunk_steps=1,
+            seed=0,
+        )
+
+
+def test_a_restored_fleet_begins_new_lives_and_goes_on_counting() -> None:
+    config = RolloutConfig(backend="processes")
+    with running(diary_fleet(config=config)) as fleet:
+        first = fleet.collect(minimum=8, maximum=8)
+        state, report = fleet.state(), fleet.report()
+    with running(diary_fleet(config=config)) as fleet:
+        fleet.restore(state)
+        with pytest.raises(ValueError, match="no policy"):
+            fleet.collect(minimum=1)
+        publish(fleet, version=1, mode=ActionMode.RANDOM)
+        second = fleet.collect(minimum=4, maximum=4)
+        assert [chunk.origin.life for chunk in second if chunk.origin is not None] == [1]
+        assert fleet.report().environment_steps == report.environment_steps + 4
+        assert not np.array_equal(first[0].trajectory.observation[0], second[0].trajectory.observation[0])
+        assert np.ptp(second[0].trajectory.action) > 0.0
+    other = diary_fleet(config=RolloutConfig(backend="processes", workers=2))
+    with pytest.raises(ValueError, match="the checkpoint is one of 1 workers"):
+        other.restore(state)
+
+
+def test_trap_28_workers_end_when_the_trainer_is_killed() -> None:
+    script = """
+    import sys
+    sys.path.insert(0, {folder!r})
+    from process_helpers import diary_fleet, publish
+    from triax.rollout import RolloutConfig
+    if __name__ == "__main__":
+        fleet = diary_fleet(config=RolloutConfig(backend="processes", workers=2))
+        publish(fleet, version=1)
+        fleet.collect(minimum=16)
+        print(*fleet.processes, flush=True)
+        fleet.collect(minimum=10**9)
+    """
+    trainer = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(script).format(folder=str(Path(__file__).parent))],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with trainer:
+        assert trainer.stdout is not None
+        workers = [int(word) for word in trainer.stdout.readline().split()]
+        assert len(workers) == 2
+        trainer.kill()
+    deadline = time.monotonic() + 10.0
+    while any(Path(f"/proc/{worker}").exists() for worker in workers):
+        assert time.monotonic() < deadline, "a worker outlived its trainer"
+        time.sleep(0.05)
+
+
+def test_the_budget_counts_within_its_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    budget = RestartBudget(config=SupervisionConfig(restarts=2, window_seconds=10.0))
+    assert budget.take()
+    now = 6.0
+    assert budget.take()
+    assert not budget.take()
+    now = 10.5
+    assert budget.take()
+    assert not budget.take()
+
+
+@pytest.mark.parametrize("field", ["restarts", "step_seconds", "reset_seconds", "start_seconds", "window_seconds"])
+def test_supervision_out_of_range_is_refused(field: str) -> None:
+    with pytest.raises(ValueError, match=f"SupervisionConfig.{field}=-1"):
+        dataclasses.replace(SupervisionConfig(), **{field: -1})

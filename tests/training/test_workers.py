@@ -1,0 +1,182 @@
+"""Training on worker processes, from experiment to checkpoint."""
+
+import dataclasses
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from outside_learners import OutsideLearner
+from test_loops import TracedConfig
+
+import triax
+from triax.environments.probes import CounterProbe
+from triax.learners.interface import DataPlan, OnPolicyPlan, ReplayPlan, StreamPlan, TransitionUnit
+from triax.rollout import FleetReport
+from triax.runs import RunDirectory, read_metrics
+from triax.spaces import space_spec
+from triax.training.loops import OnPolicyLoop
+from triax.training.rates import Rates
+from triax.trees import Tree
+from triax.types import ActionMode, Chunk, Trajectory
+
+SCRIPT = Path(__file__).with_name("workers_experiment.py")
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        ReplayPlan(batch_size=8, unit=TransitionUnit(discount=0.9), warmup_steps=40),
+        OnPolicyPlan(steps=10, epochs=2, minibatch_size=5),
+        StreamPlan(discount=0.9),
+    ],
+    ids=["replay", "on-policy", "stream"],
+)
+def test_every_plan_learns_from_workers(plan: DataPlan, tmp_path: Path) -> None:
+    experiment = triax.Experiment(
+        name="workers",
+        learner=TracedConfig(plan=plan),
+        environment=triax.EnvironmentConfig(factory=CounterProbe),
+        rollout=triax.RolloutConfig(backend="processes", environments_per_worker=2),
+        total_steps=200,
+        evaluation=triax.EvaluationConfig(interval=100, episodes=2, environments=2),
+        loop=triax.LoopConfig(log_interval=50, video=False, updates_per_call=4),
+    )
+    result = triax.train(experiment=experiment, run_directory=tmp_path / "run")
+    assert len(result.evaluations) == 3
+    rows = read_metrics(RunDirectory.open(result.run_directory))
+    last = rows[-1]
+    assert 200 <= last.environment_steps < 240
+    assert last.updates > 0
+    assert last.metrics["policy_lag_maximum"] >= last.metrics["policy_lag"] >= 0.0
+    assert all(set(Rates.NAMES) <= set(row.metrics) for row in rows)
+    if isinstance(plan, ReplayPlan):
+        for row in rows:
+            # However fast either side is: one update a step, in calls of 4, over chunks of 2 × 2 rows.
+            assert row.environment_steps - 40 - 8 < row.updates <= max(0, row.environment_steps - 40)
+
+
+class ScriptedFleet:
+    """Gives out chunks of stated policy versions, whatever is published."""
+
+    def __init__(self, versions: Sequence[int]) -> None:
+        self._versions = list(versions)
+        self.environments = 1
+
+    def publish(self, *, parameters: Tree, version: int, mode: ActionMode) -> None:
+        pass
+
+    def collect(self, *, minimum: int, maximum: int | None = None, timeout: float | None = None) -> list[Chunk]:
+        version = self._versions.pop(0)
+        shape = CounterProbe().observation_space.shape
+        assert shape is not None
+        observation = np.full((5, 1, *shape), version, np.float32)
+        trajectory = Trajectory(
+            observation=observation,
+            action=np.zeros((4, 1), np.int32),
+            reward=np.full((4, 1), version, np.float32),
+            terminated=np.zeros((4, 1), np.bool_),
+            truncated=np.zeros((4, 1), np.bool_),
+            is_first=np.zeros((5, 1), np.bool_),
+            is_last=np.zeros((5, 1), np.bool_),
+            extras={},
+        )
+        return [Chunk(trajectory=trajectory, first_environment=0, policy_version=version, steps=4, episodes=())]
+
+    def report(self) -> FleetReport:
+        return FleetReport(environment_steps=0, episodes=0, resets=0)
+
+    def state(self) -> Tree:
+        return ()
+
+    def restore(self, state: Tree) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def test_chunks_of_policies_that_are_too_old_are_left_out_and_counted() -> None:
+    plan = OnPolicyPlan(steps=4, epochs=1, minibatch_size=4)
+    config = TracedConfig(plan=plan)
+    probe = CounterProbe()
+    learner: OutsideLearner = config.build(
+        observation_spec=space_spec(space=probe.observation_space, role="observation"),
+        action_spec=space_spec(space=probe.action_space, role="action"),
+    )
+    # The loop publishes version 1 when it is built, and one more after each piece of learning.
+    fleet = ScriptedFleet(versions=[1, 1, 1, 3])
+    loop = OnPolicyLoop(learner=learner, plan=plan, fleet=fleet, environments=1, maximum_policy_lag=1, seed=0)
+    found = [loop.advance(limit=1) for _ in range(4)]
+    assert [iteration.policy_lags for iteration in found] == [(0,), (1,), (), (0,)]
+    assert [iteration.rejected_steps for iteration in found] == [0, 0, 4, 0]
+    assert loop.counters.environment_steps == 12
+    sums = [float(np.asarray(iteration.metrics[0]["reward_sum"])[0]) for iteration in found if iteration.metrics]
+    assert sums == [4.0, 4.0, 12.0]
+
+
+def run_script(trouble: str, *arguments: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, str(SCRIPT), trouble, *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def rows_of(path: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_past_the_budget_the_run_ends_in_order_with_a_checkpoint(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    process = run_script("raise", "train", "--run-directory", str(run), "--rollout.supervision.restarts", "1")
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "RuntimeError: the gripper fell off" in said  # the worker's traceback
+    assert "1 workers were started again within 600 s" in said
+    assert "in _replace" not in said  # none of ours
+    steps = [int(entry.name) for entry in (run / "checkpoints").iterdir()]
+    assert 250 < max(steps) < 300  # both lives gave what they could
+
+
+def test_an_interrupted_run_ends_soon_and_goes_on_to_the_full_number_of_steps(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    process = run_script("none", "train", "--run-directory", str(run))
+    metrics = run / "metrics.jsonl"
+    deadline = time.monotonic() + 120.0
+    while not (metrics.exists() and metrics.read_text()):
+        assert time.monotonic() < deadline
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    before = time.monotonic()
+    _, said = process.communicate(timeout=60)
+    assert time.monotonic() - before < 10.0
+    assert process.returncode == 130, said
+    assert "Go on with: triax resume" in said
+    process = run_script("none", "resume", "--run-directory", str(run))
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    evaluations = [row["environment_steps"] for row in rows_of(run / "evaluations.jsonl")]
+    assert [steps // 1000 for steps in evaluations] == [0, 1, 2, 3]
+    steps = [row["environment_steps"] for row in rows_of(metrics)]
+    assert steps == sorted(set(steps))
+    assert steps[-1] >= 3000
+
+
+def test_rates_are_of_what_happened_since_the_last_row() -> None:
+    counters = triax.training.loops.Counters(environment_steps=100, updates=50)
+    report = FleetReport(environment_steps=100, episodes=0, resets=0, seconds_waited=1.0, worker_seconds_waited=6.0)
+    rates = Rates(workers=2)
+    rates.begin(wall_seconds=10.0, counters=counters, report=report)
+    later = dataclasses.replace(counters, environment_steps=300, updates=90)
+    waited = dataclasses.replace(report, seconds_waited=2.0, worker_seconds_waited=10.0)
+    assert rates.take(wall_seconds=14.0, counters=later, report=waited) == {
+        "environment_steps_per_second": 50.0,
+        "updates_per_second": 10.0,
+        "trainer_waiting_share": 0.25,
+        "worker_waiting_share": 0.5,
+    }
+    assert rates.take(wall_seconds=14.0, counters=later, report=waited) == {}
