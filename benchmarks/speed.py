@@ -117,7 +117,7 @@ def loop_meter(experiment: triax.Experiment, *, warm_steps: int) -> Callable[[in
     def run_to(steps: int) -> None:
         while parts.loop.steps < steps:
             parts.loop.advance(limit=10**9)
-        _wait_for(parts.loop.learner_state)
+        wait_for(parts.loop.learner_state)
 
     run_to(warm_steps)
 
@@ -162,14 +162,18 @@ def updates_meter(experiment: triax.Experiment, *, updates_per_call: int) -> Cal
             state, _ = updates(state, batches, key, update_number(made))
             made += updates_per_call
             batches = sample(made)
-        _wait_for(state)
+        wait_for(state)
         return calls * updates_per_call / (time.perf_counter() - started)
 
     measure(2 * updates_per_call)
     return measure
 
 
-def _wait_for(tree: Any) -> None:
+def wait_for(tree: Any) -> None:
+    """Wait until arrays are computed.
+
+    :param tree: of arrays.
+    """
     for leaf in jax.tree.leaves(tree):
         leaf.block_until_ready()
 

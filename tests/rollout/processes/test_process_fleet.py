@@ -125,6 +125,28 @@ def test_trap_39_a_worker_that_hangs_in_a_step_is_killed_and_replaced(capfd: pyt
     assert "at one step for more than 1 s (rollout.supervision.step_seconds)" in capfd.readouterr().err
 
 
+def test_a_worker_that_is_stopped_from_outside_is_replaced() -> None:
+    supervision = SupervisionConfig(step_seconds=1.0)
+    with running(diary_fleet(config=RolloutConfig(backend="processes", supervision=supervision))) as fleet:
+        fleet.collect(minimum=4)
+        time.sleep(0.5)  # it waits for the trainer now
+        os.kill(fleet.processes[0], signal.SIGSTOP)
+        chunks = collect_until_restart(fleet)
+        sequences = [chunk.origin.sequence for chunk in chunks if chunk.origin is not None]
+        assert sequences[-1] == 0
+        assert fleet.report().restarts == 1
+
+
+def test_a_worker_that_waited_long_for_a_busy_trainer_is_left_alone() -> None:
+    supervision = SupervisionConfig(step_seconds=0.5)
+    with running(diary_fleet(config=RolloutConfig(backend="processes", supervision=supervision))) as fleet:
+        fleet.collect(minimum=4)
+        for _ in range(3):
+            time.sleep(0.8)  # an evaluation, a long update
+            fleet.collect(minimum=8, maximum=8)
+        assert fleet.report().restarts == 0
+
+
 @pytest.mark.parametrize(
     ("trouble", "message"), [("raise", "RuntimeError: the gripper fell off"), ("nan", "the reward is nan")]
 )

@@ -72,6 +72,7 @@ class _Life:
     channel: Channel
     status: WorkerStatus
     lifeline: Connection
+    room_since: float = dataclasses.field(default_factory=time.monotonic)
     delivered: bool = False
 
 
@@ -279,7 +280,7 @@ class ProcessFleet:
         if isinstance(found, WorkerFailure):
             self._replace(worker=worker, reason=f"failed with {found.summary}\n{found.traceback}", permanent=True)
             return None
-        life.delivered = True
+        life.delivered, life.room_since = True, time.monotonic()
         return found
 
     def _supervise(self) -> None:
@@ -296,11 +297,14 @@ class ProcessFleet:
             Phase.RESET: ("reset", supervision.reset_seconds),
             Phase.STEP: ("step", supervision.step_seconds),
         }
-        phase = life.status.phase
-        if phase not in limits:
-            return
+        phase, seconds = life.status.phase, life.status.seconds_in_phase
+        if phase is Phase.WAITING:
+            # With room for its next chunk it has nothing to wait for: it was stopped from outside.
+            if life.channel.written - life.channel.read >= self._config.lead:
+                return
+            phase, seconds = Phase.STEP, min(seconds, time.monotonic() - life.room_since)
         name, limit = limits[phase]
-        if life.status.seconds_in_phase > limit:
+        if seconds > limit:
             self._replace(
                 worker=worker,
                 reason=f"has been at one {name} for more than {limit:g} s (rollout.supervision.{name}_seconds)",

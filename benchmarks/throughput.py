@@ -1,0 +1,344 @@
+"""Where the time goes: each part of training alone, then the whole, in line and with workers.
+
+    python benchmarks/throughput.py --environment HalfCheetah-v5 --workers 1 2 --environments 1 8
+
+Prints a table of rates as they are measured, and at the end which part limits the whole and which setting to try.
+"One after the other" is the rate that the bare environment and the bare compiled policy would give together; what
+collecting reaches of it is the cost of everything around them.
+"""
+
+import argparse
+import dataclasses
+import functools
+import json
+import time
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from speed import updates_meter, wait_for
+
+import triax
+from triax.rollout import Collector, CompiledPolicy, EnvironmentBatch
+from triax.rollout.processes import ProcessFleet
+from triax.runs import environment_description
+from triax.training.building import Parts, build, environment_spec, make_policy
+from triax.types import ActionMode, TransitionUnit
+
+WARMUP_STEPS = 1000
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Bench:
+    """What is measured.
+
+    :ivar environment: a Gymnasium id.
+    :ivar seconds: of each measurement.
+    """
+
+    environment: str
+    seconds: float
+
+    def experiment(self, **rollout: Any) -> triax.Experiment:
+        """Describe SAC with its defaults.
+
+        :param rollout: fields of the rollout's config.
+        :return: the experiment.
+        """
+        return triax.Experiment(
+            name="throughput",
+            learner=triax.SACConfig(warmup_steps=WARMUP_STEPS),
+            environment=triax.EnvironmentConfig(id=self.environment),
+            rollout=triax.RolloutConfig(**rollout),
+            total_steps=1_000_000,
+        )
+
+    def rate(self, work: Callable[[], int]) -> float:
+        """Do some work again and again.
+
+        :param work: does a piece, and returns how much that was.
+        :return: how much is done in a second.
+        """
+        work()
+        done, started = 0, time.perf_counter()
+        while (seconds := time.perf_counter() - started) < self.seconds:
+            done += work()
+        return done / seconds
+
+
+def bare_environment(bench: Bench) -> float:
+    """Step one environment with random actions.
+
+    :param bench: what is measured.
+    :return: steps a second.
+    """
+    environment = bench.experiment().environment
+    assert environment is not None
+    made = environment.make()
+    made.reset(seed=0)
+    made.action_space.seed(0)
+    actions = [made.action_space.sample() for _ in range(1000)]
+
+    def work() -> int:
+        for action in actions:
+            _, _, terminated, truncated, _ = made.step(action)
+            if terminated or truncated:
+                made.reset()
+        return len(actions)
+
+    rate = bench.rate(work)
+    made.close()
+    return rate
+
+
+def bare_policy(bench: Bench, *, environments: int) -> float:
+    """Call the compiled policy.
+
+    :param bench: what is measured.
+    :param environments: observations in a call.
+    :return: actions a second.
+    """
+    experiment = bench.experiment()
+    parts = build(experiment=experiment)
+    parameters = parts.loop.policy_parameters()
+    policy = CompiledPolicy(policy=parts.learner.policy, count=environments, action_spec=parts.spec.action)
+    observation = parts.spec.observation.zeros(batch_shape=(environments,))
+    key, carry = jax.random.key(0), policy.initial_carry()
+    is_first = np.zeros((environments,), np.bool_)
+
+    def work() -> int:
+        for counter in range(100):
+            policy.act(
+                parameters=parameters,
+                carry=carry,
+                observation=observation,
+                is_first=is_first,
+                key=key,
+                counter=counter,
+                mode=ActionMode.SAMPLE,
+            )
+        return 100 * environments
+
+    rate = bench.rate(work)
+    parts.close()
+    return rate
+
+
+def inline_collection(bench: Bench, *, environments: int) -> float:
+    """Collect in this process.
+
+    :param bench: what is measured.
+    :param environments: side by side.
+    :return: rows a second.
+    """
+    parts = build(experiment=bench.experiment())
+    environment = bench.experiment().environment
+    assert environment is not None
+    collector = Collector(
+        environments=EnvironmentBatch(
+            make=environment.make,
+            count=environments,
+            seed=0,
+            observation_spec=parts.spec.observation,
+            action_spec=parts.spec.action,
+        ),
+        policy=parts.learner.policy,
+        observation_spec=parts.spec.observation,
+        action_spec=parts.spec.action,
+        extras_spec={},
+        seed=0,
+    )
+    parameters = parts.loop.policy_parameters()
+
+    def work() -> int:
+        collector.collect(parameters=parameters, mode=ActionMode.SAMPLE, steps=100, policy_version=0)
+        return 100 * environments
+
+    rate = bench.rate(work)
+    collector.close()
+    parts.close()
+    return rate
+
+
+def worker_collection(bench: Bench, *, workers: int, environments: int) -> float:
+    """Collect with workers while this process does nothing else.
+
+    :param bench: what is measured.
+    :param workers: how many.
+    :param environments: of each.
+    :return: rows a second.
+    """
+    experiment = bench.experiment(workers=workers, environments_per_worker=environments)
+    spec = environment_spec(experiment=experiment)
+    learner: Any = experiment.learner.build(observation_spec=spec.observation, action_spec=spec.action)
+    assert experiment.environment is not None
+    fleet = ProcessFleet(
+        config=experiment.rollout,
+        make=experiment.environment.make,
+        make_policy=functools.partial(make_policy, config=experiment.learner, spec=spec),
+        observation_spec=spec.observation,
+        action_spec=spec.action,
+        extras_spec={},
+        chunk_steps=max(1, 64 // environments),
+        seed=0,
+    )
+    state = jax.jit(learner.initial_state)(key=jax.random.key(0))
+    fleet.publish(parameters=learner.policy_parameters(state=state), version=1, mode=ActionMode.SAMPLE)
+    heard: set[int] = set()
+    while len(heard) < workers:
+        heard |= {chunk.origin.worker for chunk in fleet.collect(minimum=1) if chunk.origin is not None}
+
+    def work() -> int:
+        return sum(chunk.trajectory.reward.size for chunk in fleet.collect(minimum=256))
+
+    rate = bench.rate(work)
+    fleet.close()
+    return rate
+
+
+def replay_rates(bench: Bench) -> dict[str, float]:
+    """Insert and sample.
+
+    :param bench: what is measured.
+    :return: rows inserted a second, batches of 256 drawn a second.
+    """
+    parts = _warm(bench.experiment())
+    replay: Any = parts.loop.replay  # type: ignore[attr-defined]
+    fleet: Any = parts.loop._fleet  # type: ignore[attr-defined]
+    chunk = fleet.collect(minimum=8)[0]
+    generator = np.random.default_rng(0)
+
+    def insert() -> int:
+        replay.insert(chunk)
+        return 8
+
+    def sample() -> int:
+        replay.sample(unit=TransitionUnit(discount=0.99), batch_size=256, batches=8, generator=generator)
+        return 8
+
+    rates = {"insert": bench.rate(insert), "sample": bench.rate(sample)}
+    parts.close()
+    return rates
+
+
+def whole_loop(bench: Bench, **rollout: Any) -> dict[str, float]:
+    """Train.
+
+    :param bench: what is measured.
+    :param rollout: fields of the rollout's config.
+    :return: environment steps a second, and the share of time that the trainer waited.
+    """
+    parts = _warm(bench.experiment(**rollout))
+    report = parts.loop.fleet_report()
+    assert report is not None
+    steps, waited, started = parts.loop.steps, report.seconds_waited, time.perf_counter()
+    while time.perf_counter() - started < 3 * bench.seconds:
+        parts.loop.advance(limit=10**9)
+    wait_for(parts.loop.learner_state)
+    seconds = time.perf_counter() - started
+    report = parts.loop.fleet_report()
+    assert report is not None
+    parts_steps = parts.loop.steps - steps
+    parts.close()
+    return {"rate": parts_steps / seconds, "waiting": (report.seconds_waited - waited) / seconds}
+
+
+def _warm(experiment: triax.Experiment) -> Parts:
+    parts = build(experiment=experiment)
+    while parts.loop.counters.updates < 100:
+        parts.loop.advance(limit=10**9)
+    return parts
+
+
+def advice(*, waiting: float, whole: float, updates: float) -> str:
+    """Say what limits the whole.
+
+    :param waiting: the share of time that the trainer waits for experience.
+    :param whole: environment steps a second, at one update a step.
+    :param updates: updates a second alone.
+    :return: in words.
+    """
+    if waiting > 0.05:
+        return (
+            f"Collecting limits it: the trainer waits {waiting:.0%} of the time. Try more "
+            "--rollout.environments-per-worker, then more --rollout.workers (as many as there are cores to spare)."
+        )
+    return (
+        f"Updates limit it: the whole runs at {whole / updates:.2f} of their rate alone. Try a larger "
+        "--loop.updates-per-call, fewer --learner.updates-per-step, smaller networks, or an accelerator."
+    )
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--environment", default="Pendulum-v1", help="a Gymnasium id (default: Pendulum-v1)")
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2], help="numbers of workers (default: 1 2)")
+    parser.add_argument("--environments", type=int, nargs="+", default=[1, 8, 32], help="of each (default: 1 8 32)")
+    parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement (default: 3)")
+    parser.add_argument("--output", type=Path, help="a file of JSON rows to append to")
+    arguments = parser.parse_args()
+    bench = Bench(environment=arguments.environment, seconds=arguments.seconds)
+    rows: list[dict[str, Any]] = []
+
+    def show(part: str, *, rate: float, **more: Any) -> None:
+        rows.append({"part": part, "rate": round(rate, 1), **more})
+        rest = "".join(f"  {name} {value}" for name, value in more.items())
+        print(f"{part:<28}{rate:>12,.0f} / s{rest}", flush=True)
+
+    environment = bare_environment(bench)
+    show("environment alone", rate=environment)
+    together: dict[int, float] = {}
+    for count in arguments.environments:
+        policy = bare_policy(bench, environments=count)
+        together[count] = 1.0 / (1.0 / environment + 1.0 / policy)
+        show("policy alone", rate=policy, environments=count)
+        show("one after the other", rate=together[count], environments=count)
+        collected = inline_collection(bench, environments=count)
+        show("collection in line", rate=collected, environments=count, share=round(collected / together[count], 2))
+    for workers in arguments.workers:
+        for count in arguments.environments:
+            collected = worker_collection(bench, workers=workers, environments=count)
+            share = round(collected / together[count], 2)
+            show("collection by workers", rate=collected, workers=workers, environments=count, share=share)
+    for part, rate in replay_rates(bench).items():
+        show(f"replay: {part}", rate=rate)
+    experiment = bench.experiment()
+    meter = updates_meter(experiment, updates_per_call=experiment.loop.updates_per_call)
+    updates = meter(round(200 * bench.seconds))
+    show("updates alone", rate=updates)
+    inline = whole_loop(bench)
+    show("the whole, in line", rate=inline["rate"], share=round(inline["rate"] / updates, 2))
+    waiting, whole = 0.0, inline["rate"]
+    for workers in arguments.workers:
+        for count in arguments.environments:
+            found = whole_loop(bench, backend="processes", workers=workers, environments_per_worker=count)
+            show(
+                "the whole, with workers",
+                rate=found["rate"],
+                workers=workers,
+                environments=count,
+                share=round(found["rate"] / updates, 2),
+                waiting=round(found["waiting"], 3),
+            )
+            if found["rate"] > whole:
+                waiting, whole = found["waiting"], found["rate"]
+    conclusion = advice(waiting=waiting, whole=whole, updates=updates)
+    print(conclusion)
+    if arguments.output is not None:
+        document = {
+            "environment": arguments.environment,
+            "date": date.today().isoformat(),
+            "rows": rows,
+            "conclusion": conclusion,
+            "machine": environment_description().to_json(),
+        }
+        with arguments.output.open("a") as file:
+            file.write(json.dumps(document) + "\n")
+
+
+if __name__ == "__main__":
+    main()
