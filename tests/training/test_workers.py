@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -164,6 +166,48 @@ def test_an_interrupted_run_ends_soon_and_goes_on_to_the_full_number_of_steps(tm
     steps = [row["environment_steps"] for row in rows_of(metrics)]
     assert steps == sorted(set(steps))
     assert steps[-1] >= 3000
+
+
+def test_a_signal_to_all_processes_while_workers_start_is_the_trainers_to_answer(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    command = [sys.executable, str(SCRIPT), "none", "train", "--run-directory", str(run)]
+    process = subprocess.Popen(
+        [*command, "--evaluation.no-at-start"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    assert "run directory" in process.stdout.readline()
+    while not Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
+        time.sleep(0.01)
+    time.sleep(0.3)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    assert "ended by itself" not in said
+
+
+def test_workers_import_what_the_installed_command_imports(tmp_path: Path) -> None:
+    package = tmp_path / "mine"
+    package.mkdir()
+    (package / "workers_experiment.py").write_text(SCRIPT.read_text())
+    run = tmp_path / "run"
+    script = "import mine.workers_experiment as it, triax, dataclasses; from triax.cli import main; "
+    script += "e = dataclasses.replace(it.experiment(trouble='raise'), total_steps=120); "
+    script += f"triax.train(experiment=e, run_directory={str(run)!r})"
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True, capture_output=True, timeout=120)
+    # Without its checkpoints the run begins again, in the installed command's process, whose workers need the wrapper.
+    shutil.rmtree(run / "checkpoints")
+    (run / "checkpoints").mkdir()
+    command = Path(sys.executable).with_name("triax")
+    found = subprocess.run(
+        [str(command), "resume", str(run)], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert found.returncode == 0, found.stderr
+    assert rows_of(run / "metrics.jsonl")[-1]["environment_steps"] >= 120
 
 
 def test_rates_are_of_what_happened_since_the_last_row() -> None:

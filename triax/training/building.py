@@ -89,7 +89,7 @@ def build(*, experiment: Experiment) -> Parts:
                 learner=learner, plan=plan, fleet=fleet, environments=fleet.environments, seed=experiment.seed
             )
         case OnPolicyPlan() as plan:
-            fleet = _fleet(experiment=experiment, learner=learner, spec=spec, chunk_steps=plan.steps)
+            fleet = _on_policy_fleet(experiment=experiment, learner=learner, spec=spec, plan=plan)
             loop = OnPolicyLoop(
                 learner=learner,
                 plan=plan,
@@ -188,6 +188,16 @@ def _fleet(*, experiment: Experiment, learner: Learner[Any], spec: EnvironmentSp
         extras_spec=learner.extras_spec,
         seed=seed,
     )
+
+
+def _on_policy_fleet(
+    *, experiment: Experiment, learner: Learner[Any], spec: EnvironmentSpec, plan: OnPolicyPlan
+) -> Fleet:
+    # A chunk that is so many chunks ahead is so many policies old when its turn comes.
+    rollout = experiment.rollout
+    rollout = dataclasses.replace(rollout, lead=max(1, min(rollout.lead, rollout.maximum_policy_lag)))
+    experiment = dataclasses.replace(experiment, rollout=rollout)
+    return _fleet(experiment=experiment, learner=learner, spec=spec, chunk_steps=plan.steps)
 
 
 def _replay_fleet(*, experiment: Experiment, learner: Learner[Any], spec: EnvironmentSpec, plan: ReplayPlan) -> Fleet:

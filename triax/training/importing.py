@@ -124,8 +124,8 @@ def resolver(*, run_directory: Path) -> Any:
         if path is not None and path.is_relative_to(run_directory.resolve()):
             raise CannotImport(f"{name} would be imported from the run directory {run_directory}; it is not.")
         here = str(Path.cwd())
-        added = here not in sys.path and "" not in sys.path
-        if added:
+        if here not in sys.path and "" not in sys.path:
+            # It stays: worker processes import the same things, and look where this process would.
             sys.path.append(here)
         try:
             return _attribute(importlib.import_module(module), name)
@@ -135,9 +135,6 @@ def resolver(*, run_directory: Path) -> Any:
                 "folder in "
                 "which the run was started."
             ) from error
-        finally:
-            if added:
-                sys.path.remove(here)
 
     return resolve
 

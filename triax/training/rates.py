@@ -59,8 +59,8 @@ class Rates:
         if report is not None:
             rates |= {
                 "environment_steps_per_second": (now.environment_steps - before.environment_steps) / seconds,
-                "trainer_waiting_share": (now.trainer_waited - before.trainer_waited) / seconds,
-                "worker_waiting_share": (now.workers_waited - before.workers_waited) / (seconds * self._workers),
+                "trainer_waiting_share": _share(now.trainer_waited - before.trainer_waited, of=seconds),
+                "worker_waiting_share": _share(now.workers_waited - before.workers_waited, of=seconds * self._workers),
             }
         return rates
 
@@ -73,3 +73,8 @@ def _reading(*, wall_seconds: float, counters: Counters, report: FleetReport | N
         trainer_waited=0.0 if report is None else report.seconds_waited,
         workers_waited=0.0 if report is None else report.worker_seconds_waited,
     )
+
+
+def _share(seconds: float, *, of: float) -> float:
+    # Workers write their times down while they are read, so that a little may count in the row before or after.
+    return min(1.0, max(0.0, seconds / of))

@@ -134,6 +134,8 @@ class Trainer:
             try:
                 iteration = self._loop.advance(limit=self._steps_to_next_event())
             except WorkersFailed:
+                if self._stop.interrupted:
+                    break  # The signal went to the workers, too.
                 # What was learnt is kept; the error then ends the run.
                 if self._saved_steps != self._loop.steps:
                     self._save_checkpoint(score=None)

@@ -24,15 +24,18 @@ class DiaryEnvironment(gymnasium.Env[Any, Any]):
     """Shows the reset's first random number, the step, whether JAX is kept to the CPU, and how many threads it has.
 
     :param trouble: what happens at the third step: "raise", "nan", "sleep"; or "start", which raises when it is made.
+    :param length: steps of an episode.
+    :param closed: a file that is written when the environment is closed.
     """
 
     observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (4,), np.float32)
     action_space = gymnasium.spaces.Box(-1.0, 1.0, (1,), np.float32)
 
-    def __init__(self, *, trouble: str = "", length: int = 10) -> None:
+    def __init__(self, *, trouble: str = "", length: int = 10, closed: Path | None = None) -> None:
         if trouble == "start":
             raise RuntimeError("no licence for this simulator")
         self._trouble = trouble
+        self._closed = closed
         self._length = length
         self._step = 0
 
@@ -50,6 +53,10 @@ class DiaryEnvironment(gymnasium.Env[Any, Any]):
             time.sleep(3600.0)
         reward = float("nan") if self._step == 3 and self._trouble == "nan" else 1.0
         return self._observation(), reward, False, self._step == self._length, {}
+
+    def close(self) -> None:
+        if self._closed is not None:
+            self._closed.touch()
 
     def _observation(self) -> Any:
         on_cpu = float(os.environ.get("JAX_PLATFORMS") == "cpu")
@@ -82,11 +89,13 @@ class VersionPolicy:
         return PolicyOutput(action=action, carry=carry, extras={})
 
 
-def diary_fleet(*, config: RolloutConfig, trouble: str = "", chunk_steps: int = 4, length: int = 10) -> ProcessFleet:
+def diary_fleet(
+    *, config: RolloutConfig, trouble: str = "", chunk_steps: int = 4, closed: Path | None = None
+) -> ProcessFleet:
     """Make a fleet of diaries; its workers start when it first collects."""
     return ProcessFleet(
         config=config,
-        make=functools.partial(DiaryEnvironment, trouble=trouble, length=length),
+        make=functools.partial(DiaryEnvironment, trouble=trouble, closed=closed),
         make_policy=VersionPolicy,
         observation_spec=space_spec(space=DiaryEnvironment.observation_space, role="observation"),
         action_spec=space_spec(space=DiaryEnvironment.action_space, role="action"),

@@ -178,6 +178,70 @@ def test_an_environment_that_cannot_be_made_ends_the_run_at_once(capfd: pytest.C
         assert fleet.report().restarts == 0
 
 
+def test_what_a_worker_wrote_before_it_hung_is_kept() -> None:
+    supervision = SupervisionConfig(step_seconds=1.0)
+    config = RolloutConfig(backend="processes", supervision=supervision, lead=3)
+    with running(diary_fleet(config=config, trouble="sleep", chunk_steps=1)) as fleet:
+        chunks = fleet.collect(minimum=1, maximum=1)
+        time.sleep(2.5)  # it hangs in its third step, with one chunk unread
+        while len(chunks) < 3:
+            chunks += fleet.collect(minimum=1, maximum=1)
+        origins = [chunk.origin for chunk in chunks if chunk.origin is not None]
+        assert [(origin.life, origin.sequence) for origin in origins] == [(0, 0), (0, 1), (1, 0)]
+
+
+def test_a_worker_killed_in_the_middle_of_committing_is_replaced() -> None:
+    with running(diary_fleet(config=RolloutConfig(backend="processes"))) as fleet:
+        fleet.collect(minimum=4)
+        time.sleep(0.5)
+        fleet._workers[0].channel._words()[2] += 1  # the record is counted, and the head has not passed it
+        os.kill(fleet.processes[0], signal.SIGKILL)
+        collect_until_restart(fleet)
+        assert fleet.report().restarts == 1
+
+
+def test_a_worker_that_cannot_be_started_again_ends_the_run_and_leaves_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with running(diary_fleet(config=RolloutConfig(backend="processes", workers=2))) as fleet:
+        fleet.collect(minimum=20)
+
+        def refuse(**arguments: object) -> None:
+            raise OSError("there are no descriptors left")
+
+        monkeypatch.setattr("triax.rollout.processes.fleet.WorkerLife", refuse)
+        os.kill(fleet.processes[0], signal.SIGKILL)
+
+        def collect_for_ever() -> None:
+            while True:
+                fleet.collect(minimum=10**6, timeout=1.0)
+
+        with pytest.raises(WorkersFailed, match="worker 0 could not be started: there are no descriptors left"):
+            collect_for_ever()
+        assert len(fleet.processes) == 1
+
+
+def test_environments_are_closed_when_the_fleet_is(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    with running(diary_fleet(config=RolloutConfig(backend="processes"), closed=closed)) as fleet:
+        fleet.collect(minimum=4)
+        assert not closed.exists()
+    assert closed.exists()
+
+
+def test_trap_30_a_trainer_that_waits_long_says_for_whom(capfd: pytest.CaptureFixture[str]) -> None:
+    supervision = SupervisionConfig(patience_seconds=0.5)
+    config = RolloutConfig(backend="processes", supervision=supervision)
+    with running(diary_fleet(config=config, trouble="sleep", chunk_steps=3)) as fleet:
+        while fleet.report().resets == 0:
+            fleet.collect(minimum=1, timeout=0.1)
+        for _ in range(8):
+            assert fleet.collect(minimum=1, timeout=0.2) == []
+    said = capfd.readouterr().err
+    assert "worker 0 is at step for" in said
+    assert said.count("no experience for") >= 2
+
+
 def test_an_environment_that_cannot_be_sent_is_refused_when_the_fleet_is_built() -> None:
     with pytest.raises(CannotSendToWorkers, match=r"the environment cannot be sent .*top level of a module"):
         ProcessFleet(

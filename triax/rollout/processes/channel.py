@@ -51,6 +51,12 @@ class Channel:
         """How many records were read."""
         return int(self._word(_READ))
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to take. Tells of whole records only, however the writer ended."""
+        words = self._words()
+        return int(words[_HEAD]) == int(words[_TAIL])
+
     def write(self, record: bytes, *, wait: Callable[[], None]) -> None:
         """Append a record, as soon as there is room.
 

@@ -1,35 +1,28 @@
 """The fleet of worker processes on this machine."""
 
 import collections
-import contextlib
-import dataclasses
-import multiprocessing
-import os
 import pickle
-import select
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from triax.rollout.fleet import FleetReport, RolloutConfig, SupervisionConfig
 from triax.rollout.processes.board import PolicyBoard
-from triax.rollout.processes.channel import Channel, ChannelDamaged
-from triax.rollout.processes.status import Phase, WorkerStatus
+from triax.rollout.processes.channel import ChannelDamaged
+from triax.rollout.processes.life import WorkerLife
+from triax.rollout.processes.memory import wait_for_signals
+from triax.rollout.processes.status import Phase
 from triax.rollout.processes.worker import (
     MakePolicy,
     PublishedPolicy,
     WorkerFailure,
-    WorkerLinks,
     WorkerSetup,
     read_record,
-    run_worker,
 )
 from triax.rollout.seeded import MakeEnvironment
 from triax.spaces import SpaceSpec
@@ -56,24 +49,16 @@ class ProcessFleetState:
     :ivar environment_steps: actions taken in the chunks that were handed out, [].
     :ivar episodes: episodes that ended in them, [].
     :ivar resets: episodes begun, [].
+    :ivar restarts: workers that were started again, [].
+    :ivar seconds_waited: by ``collect``, and by all workers together, [2].
     """
 
     lives: Int[np.ndarray, " W"]
     environment_steps: Int[np.ndarray, ""]
     episodes: Int[np.ndarray, ""]
     resets: Int[np.ndarray, ""]
-
-
-@dataclasses.dataclass(kw_only=True)
-class _Life:
-    """One life of a worker: its process, and what the trainer shares with it."""
-
-    process: SpawnProcess
-    channel: Channel
-    status: WorkerStatus
-    lifeline: Connection
-    room_since: float = dataclasses.field(default_factory=time.monotonic)
-    delivered: bool = False
+    restarts: Int[np.ndarray, ""]
+    seconds_waited: Float[np.ndarray, "2"]
 
 
 class ProcessFleet:
@@ -124,9 +109,11 @@ class ProcessFleet:
         chunk_bytes = rows * (row_bytes + 64) + observations * (_bytes_of(observation_spec) + 2) + 2**17
         self._channel_bytes = (config.lead + 1) * chunk_bytes
         self._board: PolicyBoard | None = None
-        self._workers: list[_Life] = []
+        self._workers: dict[int, WorkerLife] = {}
         self._lives = np.zeros(config.workers, np.int64)
+        self._started: set[int] = set()
         self._next = 0
+        self._failure: WorkersFailed | None = None
         self._budget = RestartBudget(config=config.supervision)
         self._restarts = 0
         self._environment_steps = 0
@@ -134,6 +121,8 @@ class ProcessFleet:
         self._resets_of_past_lives = 0
         self._waited_of_past_lives = 0.0
         self._seconds_waited = 0.0
+        self._heard_last = time.monotonic()
+        self._said_last = 0.0
 
     @property
     def environments(self) -> int:
@@ -143,7 +132,7 @@ class ProcessFleet:
     @property
     def processes(self) -> tuple[int, ...]:
         """The workers' processes."""
-        return tuple(life.process.pid or 0 for life in self._workers)
+        return tuple(life.process_id for life in self._workers.values())
 
     def publish(self, *, parameters: Tree, version: int, mode: ActionMode) -> None:
         """Show the workers a policy; see :meth:`triax.rollout.fleet.Fleet.publish`."""
@@ -171,28 +160,33 @@ class ProcessFleet:
             raise ValueError(f"collect(minimum={minimum}, maximum={maximum}): 0 ≤ minimum ≤ maximum must hold.")
         if self._board is None:
             raise ValueError("the fleet has no policy: publish one before collecting, and after restoring.")
-        if not self._workers:
-            self._workers = [self._start(worker) for worker in range(self._config.workers)]
+        if self._failure is not None:
+            raise self._failure
         began = time.monotonic()
+        if not self._workers:
+            self._heard_last = began
+            for worker in range(self._config.workers):
+                self._begin(worker)
         chunks: list[Chunk] = []
-        rows, said = 0, False
-        while True:
-            for chunk in self._available():
-                chunks.append(chunk)
-                rows += chunk.trajectory.reward.size
-                if maximum is not None and rows >= maximum:
+        rows = 0
+        try:
+            while True:
+                while (maximum is None or rows < maximum) and (chunk := self._next_chunk()) is not None:
+                    chunks.append(chunk)
+                    rows += chunk.trajectory.reward.size
+                self._supervise()
+                before = time.monotonic()
+                if rows >= minimum or (timeout is not None and before - began >= timeout):
                     break
-            self._supervise()
-            waited = time.monotonic() - began
-            if rows >= minimum or (timeout is not None and waited >= timeout):
-                break
-            if waited > self._config.supervision.patience_seconds and not said:
-                said = True
-                _say(f"waiting for experience for {waited:.0f} s: {self._what_workers_do()}")
-            before = time.monotonic()
-            remaining = _WAKE_SECONDS if timeout is None else min(_WAKE_SECONDS, timeout - waited)
-            select.select([life.channel.filled for life in self._workers], [], [], max(0.0, remaining))
-            self._seconds_waited += time.monotonic() - before
+                self._say_if_waiting(now=before)
+                remaining = _WAKE_SECONDS if timeout is None else min(_WAKE_SECONDS, timeout + began - before)
+                wait_for_signals([life.channel.filled for life in self._workers.values()], seconds=remaining)
+                self._seconds_waited += time.monotonic() - before
+        except WorkersFailed as failure:
+            # What came before it is not lost; the next call says so.
+            self._failure = failure
+            if not chunks:
+                raise
         self._environment_steps += sum(chunk.steps for chunk in chunks)
         self._episodes += sum(len(chunk.episodes) for chunk in chunks)
         return chunks
@@ -205,11 +199,11 @@ class ProcessFleet:
         return FleetReport(
             environment_steps=self._environment_steps,
             episodes=self._episodes,
-            resets=self._resets_of_past_lives + sum(life.status.resets for life in self._workers),
+            resets=self._resets_of_past_lives + sum(life.status.resets for life in self._workers.values()),
             restarts=self._restarts,
             seconds_waited=self._seconds_waited,
             worker_seconds_waited=self._waited_of_past_lives
-            + sum(life.status.seconds_waited for life in self._workers),
+            + sum(life.status.seconds_waited for life in self._workers.values()),
         )
 
     def state(self) -> ProcessFleetState:
@@ -217,11 +211,14 @@ class ProcessFleet:
 
         :return: NumPy arrays of its own.
         """
+        report = self.report()
         return ProcessFleetState(
             lives=self._lives.copy(),
             environment_steps=np.array(self._environment_steps, np.int64),
             episodes=np.array(self._episodes, np.int64),
-            resets=np.array(self.report().resets, np.int64),
+            resets=np.array(report.resets, np.int64),
+            restarts=np.array(report.restarts, np.int64),
+            seconds_waited=np.array([report.seconds_waited, report.worker_seconds_waited], np.float64),
         )
 
     def restore(self, state: Any) -> None:
@@ -235,36 +232,34 @@ class ProcessFleet:
                 f"rollout.workers={self._config.workers}: the checkpoint is one of {len(state.lives)} workers."
             )
         self.close()
-        # Workers that were started after the cut was made are gone with their experience; no life is lived twice.
         self._lives = np.maximum(self._lives, np.asarray(state.lives, np.int64))
         self._environment_steps = int(state.environment_steps)
         self._episodes = int(state.episodes)
         self._resets_of_past_lives = int(state.resets)
+        self._restarts = int(state.restarts)
+        self._seconds_waited, self._waited_of_past_lives = (float(seconds) for seconds in state.seconds_waited)
 
     def close(self) -> None:
         """End the workers. Closing twice does nothing more."""
-        workers, self._workers = self._workers, []
-        for life in workers:
-            life.status.request_stop()
-            life.channel.emptied.notify()
+        workers, self._workers = self._workers, {}
+        for life in workers.values():
+            life.request_stop()
         deadline = time.monotonic() + _CLOSE_SECONDS
-        for life in workers:
-            life.process.join(max(0.0, deadline - time.monotonic()))
-        for life in workers:
-            self._bury(life)
+        for life in workers.values():
+            life.close(deadline=deadline)
         board, self._board = self._board, None
         if board is not None:
             board.close()
 
-    def _available(self) -> Iterator[Chunk]:
-        """Take what lies in the channels, one chunk of each worker in turn, until there is none."""
-        empty = 0
-        while empty < len(self._workers):
-            worker = self._next = (self._next + 1) % len(self._workers)
-            chunk = self._take(worker)
-            empty = 0 if chunk is not None else empty + 1
+    def _next_chunk(self) -> Chunk | None:
+        """Take the next chunk out of the channels, of each worker in turn; None if there is none."""
+        for _ in range(self._config.workers):
+            self._next = (self._next + 1) % self._config.workers
+            chunk = self._take(self._next)
             if chunk is not None:
-                yield chunk
+                self._heard_last = time.monotonic()
+                return chunk
+        return None
 
     def _take(self, worker: int) -> Chunk | None:
         life = self._workers[worker]
@@ -284,13 +279,17 @@ class ProcessFleet:
         return found
 
     def _supervise(self) -> None:
-        for worker, life in enumerate(list(self._workers)):
-            if life.process.is_alive():
+        for worker, life in list(self._workers.items()):
+            if not life.channel.is_empty:
+                continue  # First what it has said; a worker that is gone or hangs stays so.
+            if life.is_alive:
                 self._check_progress(worker=worker, life=life)
-            elif life.channel.written == life.channel.read:
-                self._replace(worker=worker, reason=f"ended by itself, with {_exit_in_words(life.process.exitcode)}")
+            elif life.channel.is_empty:  # Asked again: it may have said something with its last breath.
+                code = life.exit_code or 0
+                ending = f"signal {-code}" if code < 0 else f"exit code {code}"
+                self._replace(worker=worker, reason=f"ended by itself, with {ending}", permanent=code > 0)
 
-    def _check_progress(self, *, worker: int, life: _Life) -> None:
+    def _check_progress(self, *, worker: int, life: WorkerLife) -> None:
         supervision = self._config.supervision
         limits = {
             Phase.START: ("start", supervision.start_seconds),
@@ -318,58 +317,49 @@ class ProcessFleet:
         :param permanent: whether it would happen again at once if nothing was ever delivered.
         """
         life = self._workers[worker]
-        _say(f"worker {worker} (process {life.process.pid}) {reason}")
-        self._resets_of_past_lives += life.status.resets
-        self._waited_of_past_lives += life.status.seconds_waited
-        if permanent and not life.delivered and self._lives[worker] == 1:
-            raise WorkersFailed(f"worker {worker} could not begin: it {reason.splitlines()[0]}.")
+        _say(f"worker {worker} (process {life.process_id}) {reason}")
+        headline = reason.splitlines()[0]
+        if permanent and not life.delivered and life.is_first:
+            raise WorkersFailed(f"worker {worker} could not begin: it {headline}.")
         if not self._budget.take():
             supervision = self._config.supervision
             raise WorkersFailed(
-                f"worker {worker} {reason.splitlines()[0]}; {supervision.restarts} workers were started again within "
+                f"worker {worker} {headline}; {supervision.restarts} workers were started again within "
                 f"{supervision.window_seconds:g} s, which is as many as rollout.supervision.restarts allows."
             )
-        self._bury(life)
+        del self._workers[worker]
+        self._resets_of_past_lives += life.status.resets
+        self._waited_of_past_lives += life.status.seconds_waited
         self._restarts += 1
-        self._workers[worker] = self._start(worker)
+        life.close()
+        self._begin(worker)
 
-    def _start(self, worker: int) -> _Life:
+    def _begin(self, worker: int) -> None:
         assert self._board is not None
-        channel, status = Channel(capacity=self._channel_bytes), WorkerStatus()
-        theirs, ours = multiprocessing.Pipe(duplex=False)
-        life = int(self._lives[worker])
+        number = int(self._lives[worker])
         self._lives[worker] += 1
-        process = multiprocessing.get_context("spawn").Process(
-            target=run_worker,
-            kwargs={
-                "setup": self._setup,
-                "links": WorkerLinks(board=self._board, channel=channel, status=status, lifeline=theirs),
-                "worker": worker,
-                "life": life,
-                "parent": os.getpid(),
-            },
-            name=f"triax-worker-{worker}",
-            daemon=True,
-        )
-        with _variables(JAX_PLATFORMS="cpu", OMP_NUM_THREADS="1"):
-            process.start()
-        theirs.close()
-        return _Life(process=process, channel=channel, status=status, lifeline=ours)
+        try:
+            self._workers[worker] = WorkerLife(
+                setup=self._setup,
+                board=self._board,
+                worker=worker,
+                number=number,
+                is_first=worker not in self._started,
+                channel_bytes=self._channel_bytes,
+            )
+        except OSError as error:
+            raise WorkersFailed(f"worker {worker} could not be started: {error}") from error
+        self._started.add(worker)
 
-    def _bury(self, life: _Life) -> None:
-        if life.process.is_alive():
-            life.process.kill()
-        life.process.join()
-        life.process.close()
-        life.lifeline.close()
-        life.channel.close()
-        life.status.close()
-
-    def _what_workers_do(self) -> str:
-        return ", ".join(
-            f"worker {worker} is at {life.status.phase.name.lower()} for {life.status.seconds_in_phase:.0f} s"
-            for worker, life in enumerate(self._workers)
-        )
+    def _say_if_waiting(self, *, now: float) -> None:
+        patience = self._config.supervision.patience_seconds
+        if now - max(self._heard_last, self._said_last) > patience:
+            self._said_last = now
+            doing = ", ".join(
+                f"worker {worker} is at {life.status.phase.name.lower()} for {life.status.seconds_in_phase:.0f} s"
+                for worker, life in self._workers.items()
+            )
+            _say(f"no experience for {now - self._heard_last:.0f} s: {doing}")
 
 
 class RestartBudget:
@@ -412,24 +402,5 @@ def _bytes_of(spec: SpaceSpec) -> int:
     return sum(leaf.nbytes for leaf in jax.tree.leaves(spec.zeros(batch_shape=())))
 
 
-def _exit_in_words(code: int | None) -> str:
-    return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
-
-
 def _say(text: str) -> None:
     print(f"triax: {text}", file=sys.stderr, flush=True)
-
-
-@contextlib.contextmanager
-def _variables(**values: str) -> Iterator[None]:
-    """Set environment variables for the processes that are started meanwhile."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

@@ -3,6 +3,8 @@
 import contextlib
 import mmap
 import os
+import select
+from collections.abc import Sequence
 from multiprocessing.reduction import DupFd
 from typing import Any
 
@@ -102,3 +104,15 @@ class Signal:
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take it over in the process that was spawned."""
         self._descriptor = state["descriptor"].detach()
+
+
+def wait_for_signals(signals: Sequence[Signal], *, seconds: float) -> None:
+    """Wait until one of some signals is raised.
+
+    :param signals: the signals.
+    :param seconds: how long to wait at most.
+    """
+    poll = select.poll()  # unlike select, it takes any number of descriptors
+    for each in signals:
+        poll.register(each.fileno(), select.POLLIN)
+    poll.poll(1000.0 * max(0.0, seconds))

@@ -68,14 +68,6 @@ class WorkerStatus:
         if phase == Phase.RESET:
             words[_RESETS] += 1
 
-    def resetting(self) -> None:
-        """Begin a reset; see :class:`triax.rollout.environments.Watcher`."""
-        self.enter(Phase.RESET)
-
-    def stepping(self) -> None:
-        """Begin a step; see :class:`triax.rollout.environments.Watcher`."""
-        self.enter(Phase.STEP)
-
     def request_stop(self) -> None:
         """Ask the worker to end; by the trainer."""
         self._words[_STOP] = 1

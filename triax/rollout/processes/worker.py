@@ -1,10 +1,10 @@
 """A worker: a process that steps its environments with the newest policy, chunk by chunk, until it is told to end."""
 
+import contextlib
 import ctypes
 import dataclasses
 import os
 import pickle
-import select
 import signal
 import sys
 import threading
@@ -20,6 +20,7 @@ from triax.rollout.collector import Collector
 from triax.rollout.environments import EnvironmentBatch
 from triax.rollout.processes.board import PolicyBoard
 from triax.rollout.processes.channel import Channel
+from triax.rollout.processes.memory import wait_for_signals
 from triax.rollout.processes.status import Phase, WorkerStatus
 from triax.rollout.seeded import MakeEnvironment
 from triax.spaces import SpaceSpec
@@ -28,6 +29,9 @@ from triax.types import ActionMode, Chunk, ChunkOrigin, Policy
 
 MakePolicy = Callable[[], Policy]
 """Makes a policy, in the process that is to act with it."""
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+"""Signals that are held back while a worker is started."""
 
 _PR_SET_PDEATHSIG = 1
 _WAKE_SECONDS = 0.5
@@ -111,10 +115,12 @@ def run_worker(*, setup: bytes, links: WorkerLinks, worker: int, life: int, pare
     :param parent: the trainer's process.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes; the trainer decides what it means.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     _die_with(parent=parent, lifeline=links.lifeline)
-    _use_one_thread(worker=worker)
     try:
-        _Worker(setup=pickle.loads(setup), links=links, worker=worker, life=life).run()
+        _use_one_thread(worker=worker)
+        with contextlib.closing(_Worker(setup=pickle.loads(setup), links=links, worker=worker, life=life)) as made:
+            made.run()
     except _Stopped:
         pass
     except BaseException as error:  # whatever it is, the trainer is to know
@@ -129,11 +135,29 @@ class _Stopped(Exception):
     """The trainer asked the worker to end."""
 
 
+class _Watcher:
+    """Writes down what the environments are about to do, and lets a worker that is to end do so before it."""
+
+    def __init__(self, links: WorkerLinks) -> None:
+        self._links = links
+
+    def resetting(self) -> None:
+        """An environment is about to be reset."""
+        _check_stop(self._links)
+        self._links.status.enter(Phase.RESET)
+
+    def stepping(self) -> None:
+        """An environment is about to be stepped."""
+        _check_stop(self._links)
+        self._links.status.enter(Phase.STEP)
+
+
 class _Worker:
     def __init__(self, *, setup: WorkerSetup, links: WorkerLinks, worker: int, life: int) -> None:
         self._links = links
         self._setup = setup
         self._worker, self._life = worker, life
+        policy = setup.make_policy()
         # A new life has other random numbers than the one before, in its environments and in its actions.
         seed = derive_seed(seed=setup.seed, name=("life", life))
         self._collector = Collector(
@@ -144,14 +168,17 @@ class _Worker:
                 first_environment=worker * setup.environments,
                 observation_spec=setup.observation_spec,
                 action_spec=setup.action_spec,
-                watcher=links.status,
+                watcher=_Watcher(links),
             ),
-            policy=setup.make_policy(),
+            policy=policy,
             observation_spec=setup.observation_spec,
             action_spec=setup.action_spec,
             extras_spec=setup.extras_spec,
             seed=derive_seed(seed=seed, name=("actions",)),
         )
+
+    def close(self) -> None:
+        self._collector.close()
 
     def run(self) -> None:
         number, policy = 0, None
@@ -202,7 +229,7 @@ def read_record(record: bytes) -> Chunk | WorkerFailure:
 
 def _wait_for_room(links: WorkerLinks) -> None:
     _check_stop(links)
-    select.select([links.channel.emptied], [], [], _WAKE_SECONDS)
+    wait_for_signals([links.channel.emptied], seconds=_WAKE_SECONDS)
     links.channel.emptied.clear()
 
 
