@@ -96,7 +96,8 @@ def clone(*, expert: Path, run: Path, datasets: Path, seed: int) -> None:
     """
     identifier = f"pendulum/expert-{seed}-v0"
     if not (datasets / identifier).exists():
-        record = [sys.executable, "-m", "triax", "record", str(expert), "--dataset", identifier]
+        command = Path(sys.executable).with_name("triax")
+        record = [str(command), "record", str(expert), "--dataset", identifier]
         record += ["--episodes", str(RECORDED_EPISODES), "--seed", str(seed), "--root", str(datasets)]
         subprocess.run(record, cwd=ROOT, check=True)
     done = run / "done"
