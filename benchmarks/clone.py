@@ -156,7 +156,7 @@ def main() -> None:
     rows: list[dict[str, Any]] = [
         {
             "kind": "settings",
-            "command": f"python benchmarks/clone.py {' '.join(sys.argv[1:])}".strip(),
+            "command": f"python benchmarks/clone.py --seeds {arguments.seeds} --starts {arguments.starts}",
             "environment": ENVIRONMENT,
             "recorded_episodes": RECORDED_EPISODES,
             "starts": arguments.starts,

@@ -49,11 +49,12 @@ def train_seed(*, name: str, seed: int, runs: Path, core: int | None, options: l
     return run
 
 
-def summarise(*, name: str, directories: list[Path], output: Path) -> None:
+def summarise(*, name: str, directories: list[Path], options: list[str], output: Path) -> None:
     """Write what the evaluations say, and a plot.
 
     :param name: of the experiment.
     :param directories: of the runs, one a seed.
+    :param options: with which they were trained.
     :param output: the folder of results.
     """
     output.mkdir(exist_ok=True)
@@ -61,7 +62,7 @@ def summarise(*, name: str, directories: list[Path], output: Path) -> None:
         {
             "kind": "settings",
             "experiment": name,
-            "command": f"python benchmarks/learning.py {' '.join(sys.argv[1:])}",
+            "command": " ".join(["python benchmarks/learning.py", name, "--seeds", str(len(directories)), *options]),
             "date": date.today().isoformat(),
             "machine": json.loads((directories[0] / "experiment.json").read_text())["machine"],
             "summarised_on": environment_description().to_json(),
@@ -103,7 +104,7 @@ def main() -> None:
 
     with concurrent.futures.ThreadPoolExecutor(max_workers=len(free)) as pool:
         directories = list(pool.map(one, range(known.seeds)))
-    summarise(name=known.name, directories=directories, output=known.output)
+    summarise(name=known.name, directories=directories, options=options, output=known.output)
 
 
 if __name__ == "__main__":

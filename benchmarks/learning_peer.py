@@ -14,7 +14,6 @@ import concurrent.futures
 import json
 import os
 import subprocess
-import sys
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -144,7 +143,7 @@ def main() -> None:
     document = compare(
         name=arguments.name, ours=ours, peers=peers, output=arguments.output / f"{arguments.name}_compared.png"
     )
-    document["command"] = f"python benchmarks/learning_peer.py {' '.join(sys.argv[1:])}"
+    document["command"] = f"python benchmarks/learning_peer.py {arguments.name} --seeds {arguments.seeds}"
     (arguments.output / f"{arguments.name}_compared.json").write_text(json.dumps(document, indent=1) + "\n")
     print(json.dumps(document, indent=1))
 
