@@ -10,7 +10,6 @@ random. What is done is not done again.
 """
 
 import argparse
-import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 from numpy.typing import NDArray
+from seeds import write_rows
 
 import triax
 from triax.runs import environment_description
@@ -170,8 +170,7 @@ def main() -> None:
         row = compare(expert=expert, run=run, seed=seed, starts=arguments.starts)
         print({name: value for name, value in row.items() if not name.endswith("_returns")}, flush=True)
         rows.append(row)
-    arguments.output.parent.mkdir(exist_ok=True)
-    arguments.output.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_rows(arguments.output, rows)
 
 
 if __name__ == "__main__":

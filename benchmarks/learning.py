@@ -8,27 +8,27 @@ that are done, and writes ``results/NAME.jsonl`` (one row of settings, one row a
 """
 
 import argparse
-import concurrent.futures
 import json
-import os
 import subprocess
 import sys
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+from seeds import for_each_seed, write_rows
+
 from triax.runs import RunDirectory, compare_runs, environment_description, read_evaluations
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def train_seed(*, name: str, seed: int, runs: Path, core: int | None, options: list[str]) -> Path:
+def train_seed(*, name: str, seed: int, runs: Path, pin: list[str], options: list[str]) -> Path:
     """Train one seed to its end.
 
     :param name: of the experiment's file.
     :param seed: the run's seed.
     :param runs: the folder of the run directories.
-    :param core: the processor core to use; None: all of them.
+    :param pin: the beginning of a command that keeps it to a core; may be empty.
     :param options: further options of the command ``train``.
     :return: the run directory.
     """
@@ -41,7 +41,6 @@ def train_seed(*, name: str, seed: int, runs: Path, core: int | None, options: l
         command += ["resume", "--run-directory", str(run)]
     else:
         command += ["train", "--run-directory", str(run), "--seed", str(seed), "--loop.no-video", *options]
-    pin = [] if core is None else ["taskset", "--cpu-list", str(core)]
     runs.mkdir(parents=True, exist_ok=True)
     with (runs / f"{name}-{seed}.log").open("ab") as log:
         subprocess.run([*pin, *command], cwd=ROOT, stdout=log, stderr=log, check=True)
@@ -57,7 +56,6 @@ def summarise(*, name: str, directories: list[Path], options: list[str], output:
     :param options: with which they were trained.
     :param output: the folder of results.
     """
-    output.mkdir(exist_ok=True)
     rows: list[dict[str, Any]] = [
         {
             "kind": "settings",
@@ -75,8 +73,7 @@ def summarise(*, name: str, directories: list[Path], options: list[str], output:
             row = evaluation.to_json()
             row["returns"] = [round(float(value), 3) for value in evaluation.returns]
             rows.append({"kind": "evaluation", "seed": seed, **row})
-    text = "".join(json.dumps(row) + "\n" for row in rows)
-    (output / f"{name}.jsonl").write_text(text)
+    write_rows(output / f"{name}.jsonl", rows)
     runs = [RunDirectory.open(directory) for directory in directories]
     for summary in compare_runs(runs, statistic="mean", output=output / f"{name}.png"):
         print(summary)
@@ -91,19 +88,11 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "learning", help="folder of the run directories")
     parser.add_argument("--output", type=Path, default=ROOT / "results", help="folder of the results")
     known, options = parser.parse_known_args()
-    free: list[int | None] = [None]
-    if known.jobs > 1:
-        free = [*sorted(os.sched_getaffinity(0))[: known.jobs]]
 
-    def one(seed: int) -> Path:
-        core = free.pop()
-        try:
-            return train_seed(name=known.name, seed=seed, runs=known.runs, core=core, options=options)
-        finally:
-            free.append(core)
+    def train(seed: int, pin: list[str]) -> Path:
+        return train_seed(name=known.name, seed=seed, runs=known.runs, pin=pin, options=options)
 
-    with concurrent.futures.ThreadPoolExecutor(max_workers=len(free)) as pool:
-        directories = list(pool.map(one, range(known.seeds)))
+    directories = for_each_seed(seeds=known.seeds, jobs=known.jobs, work=train)
     summarise(name=known.name, directories=directories, options=options, output=known.output)
 
 

@@ -10,9 +10,7 @@ bootstrap intervals, and their ratio) and ``results/NAME_compared.png``.
 """
 
 import argparse
-import concurrent.futures
 import json
-import os
 import subprocess
 from datetime import date
 from pathlib import Path
@@ -21,6 +19,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from numpy.typing import NDArray
+from seeds import for_each_seed, read_rows, write_rows
 
 from triax.statistics import RESAMPLES, bootstrap_band, bootstrap_interval
 
@@ -31,15 +30,14 @@ STEPS, INTERVAL, EPISODES, WARMUP = 50_000, 2500, 10, 1000
 Curves = NDArray[np.float64]
 
 
-def train_peer(*, environment: str, seed: int, output: Path, core: int | None) -> None:
+def train_peer(*, environment: str, seed: int, output: Path, pin: list[str]) -> None:
     """Train one seed of the peer, unless it is done.
 
     :param environment: a Gymnasium id.
     :param seed: the seed.
     :param output: the file of its rows.
-    :param core: the processor core to use; None: all of them.
+    :param pin: the beginning of a command that keeps it to a core; may be empty.
     """
-    pin = [] if core is None else ["taskset", "--cpu-list", str(core)]
     command = [str(ROOT / ".venv-sbx" / "bin" / "python"), "benchmarks/peer_sbx.py", "learn", "--algorithm", "sac"]
     command += ["--environment", environment, "--seed", str(seed), "--steps", str(STEPS), "--warmup", str(WARMUP)]
     command += ["--evaluation-interval", str(INTERVAL), "--evaluation-episodes", str(EPISODES)]
@@ -104,15 +102,6 @@ def compare(*, name: str, ours: list[dict[str, Any]], peers: list[dict[str, Any]
     return document
 
 
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """Read a file of JSON lines.
-
-    :param path: the file.
-    :return: its rows.
-    """
-    return [json.loads(line) for line in path.read_text().splitlines()]
-
-
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -122,23 +111,15 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "peer", help="folder of the peer's rows")
     parser.add_argument("--output", type=Path, default=ROOT / "results", help="folder of the results")
     arguments = parser.parse_args()
-    free: list[int | None] = [None]
-    if arguments.jobs > 1:
-        free = [*sorted(os.sched_getaffinity(0))[: arguments.jobs]]
 
-    def one(seed: int) -> Path:
+    def train(seed: int, pin: list[str]) -> Path:
         path: Path = arguments.runs / f"{arguments.name}-{seed}.jsonl"
-        core = free.pop()
-        try:
-            train_peer(environment=ENVIRONMENTS[arguments.name], seed=seed, output=path, core=core)
-        finally:
-            free.append(core)
+        train_peer(environment=ENVIRONMENTS[arguments.name], seed=seed, output=path, pin=pin)
         return path
 
-    with concurrent.futures.ThreadPoolExecutor(max_workers=len(free)) as pool:
-        paths = list(pool.map(one, range(arguments.seeds)))
+    paths = for_each_seed(seeds=arguments.seeds, jobs=arguments.jobs, work=train)
     peers = [row for path in paths for row in read_rows(path)]
-    (arguments.output / f"{arguments.name}_peer.jsonl").write_text("".join(json.dumps(row) + "\n" for row in peers))
+    write_rows(arguments.output / f"{arguments.name}_peer.jsonl", peers)
     ours = read_rows(arguments.output / f"{arguments.name}.jsonl")
     document = compare(
         name=arguments.name, ours=ours, peers=peers, output=arguments.output / f"{arguments.name}_compared.png"

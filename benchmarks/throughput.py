@@ -9,7 +9,6 @@ collecting reaches of it is the cost of everything around them.
 
 import argparse
 import dataclasses
-import functools
 import json
 import time
 from collections.abc import Callable
@@ -22,11 +21,11 @@ import numpy as np
 from speed import updates_meter, wait_for
 
 import triax
-from triax.rollout import Collector, CompiledPolicy, EnvironmentBatch
-from triax.rollout.processes import ProcessFleet
+from triax.rollout import CompiledPolicy
 from triax.runs import environment_description
-from triax.training.building import Parts, build, environment_spec, make_policy
-from triax.types import ActionMode, TransitionUnit
+from triax.training.building import Parts, build
+from triax.training.loops import ReplayLoop
+from triax.types import ActionMode, Chunk, TransitionUnit
 
 WARMUP_STEPS = 1000
 
@@ -127,75 +126,26 @@ def bare_policy(bench: Bench, *, environments: int) -> float:
     return rate
 
 
-def inline_collection(bench: Bench, *, environments: int) -> float:
-    """Collect in this process.
+def collection(bench: Bench, **rollout: Any) -> float:
+    """Collect as in training, while the trainer does nothing else.
 
     :param bench: what is measured.
-    :param environments: side by side.
+    :param rollout: fields of the rollout's config.
     :return: rows a second.
     """
-    parts = build(experiment=bench.experiment())
-    environment = bench.experiment().environment
-    assert environment is not None
-    collector = Collector(
-        environments=EnvironmentBatch(
-            make=environment.make,
-            count=environments,
-            seed=0,
-            observation_spec=parts.spec.observation,
-            action_spec=parts.spec.action,
-        ),
-        policy=parts.learner.policy,
-        observation_spec=parts.spec.observation,
-        action_spec=parts.spec.action,
-        extras_spec={},
-        seed=0,
-    )
-    parameters = parts.loop.policy_parameters()
+    experiment = bench.experiment(**rollout)
+    parts = build(experiment=experiment)
+    fleet = _replay_loop(parts).fleet
+    fleet.publish(parameters=parts.loop.policy_parameters(), version=1, mode=ActionMode.SAMPLE)
 
-    def work() -> int:
-        collector.collect(parameters=parameters, mode=ActionMode.SAMPLE, steps=100, policy_version=0)
-        return 100 * environments
+    def collect() -> list[Chunk]:
+        return fleet.collect(minimum=experiment.loop.updates_per_call)
 
-    rate = bench.rate(work)
-    collector.close()
+    waited_for = set(range(experiment.rollout.workers)) if experiment.rollout.backend == "processes" else set()
+    while waited_for:
+        waited_for -= {chunk.origin.worker for chunk in collect() if chunk.origin is not None}
+    rate = bench.rate(lambda: sum(chunk.trajectory.reward.size for chunk in collect()))
     parts.close()
-    return rate
-
-
-def worker_collection(bench: Bench, *, workers: int, environments: int) -> float:
-    """Collect with workers while this process does nothing else.
-
-    :param bench: what is measured.
-    :param workers: how many.
-    :param environments: of each.
-    :return: rows a second.
-    """
-    experiment = bench.experiment(workers=workers, environments_per_worker=environments)
-    spec = environment_spec(experiment=experiment)
-    learner: Any = experiment.learner.build(observation_spec=spec.observation, action_spec=spec.action)
-    assert experiment.environment is not None
-    fleet = ProcessFleet(
-        config=experiment.rollout,
-        make=experiment.environment.make,
-        make_policy=functools.partial(make_policy, config=experiment.learner, spec=spec),
-        observation_spec=spec.observation,
-        action_spec=spec.action,
-        extras_spec={},
-        chunk_steps=max(1, 64 // environments),
-        seed=0,
-    )
-    state = jax.jit(learner.initial_state)(key=jax.random.key(0))
-    fleet.publish(parameters=learner.policy_parameters(state=state), version=1, mode=ActionMode.SAMPLE)
-    heard: set[int] = set()
-    while len(heard) < workers:
-        heard |= {chunk.origin.worker for chunk in fleet.collect(minimum=1) if chunk.origin is not None}
-
-    def work() -> int:
-        return sum(chunk.trajectory.reward.size for chunk in fleet.collect(minimum=256))
-
-    rate = bench.rate(work)
-    fleet.close()
     return rate
 
 
@@ -206,9 +156,8 @@ def replay_rates(bench: Bench) -> dict[str, float]:
     :return: rows inserted a second, batches of 256 drawn a second.
     """
     parts = _warm(bench.experiment())
-    replay: Any = parts.loop.replay  # type: ignore[attr-defined]
-    fleet: Any = parts.loop._fleet  # type: ignore[attr-defined]
-    chunk = fleet.collect(minimum=8)[0]
+    loop = _replay_loop(parts)
+    replay, (chunk,) = loop.replay, loop.fleet.collect(minimum=8)
     generator = np.random.default_rng(0)
 
     def insert() -> int:
@@ -244,6 +193,11 @@ def whole_loop(bench: Bench, **rollout: Any) -> dict[str, float]:
     parts_steps = parts.loop.steps - steps
     parts.close()
     return {"rate": parts_steps / seconds, "waiting": (report.seconds_waited - waited) / seconds}
+
+
+def _replay_loop(parts: Parts) -> ReplayLoop:
+    assert isinstance(parts.loop, ReplayLoop)
+    return parts.loop
 
 
 def _warm(experiment: triax.Experiment) -> Parts:
@@ -297,11 +251,11 @@ def main() -> None:
         together[count] = 1.0 / (1.0 / environment + 1.0 / policy)
         show("policy alone", rate=policy, environments=count)
         show("one after the other", rate=together[count], environments=count)
-        collected = inline_collection(bench, environments=count)
+        collected = collection(bench, environments_per_worker=count)
         show("collection in line", rate=collected, environments=count, share=round(collected / together[count], 2))
     for workers in arguments.workers:
         for count in arguments.environments:
-            collected = worker_collection(bench, workers=workers, environments=count)
+            collected = collection(bench, backend="processes", workers=workers, environments_per_worker=count)
             share = round(collected / together[count], 2)
             show("collection by workers", rate=collected, workers=workers, environments=count, share=share)
     for part, rate in replay_rates(bench).items():

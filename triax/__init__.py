@@ -16,7 +16,7 @@ from triax.learners.sac import SACConfig
 from triax.networks import ActionHeadConfig, EncoderConfig, MLPConfig, NetworkConfig
 from triax.networks.noise import PinkNoise, WhiteNoise
 from triax.replay import ReplayConfig
-from triax.rollout import RolloutConfig
+from triax.rollout import RolloutConfig, SupervisionConfig
 from triax.training import (
     Agent,
     Callback,
@@ -55,6 +55,7 @@ __all__ = [
     "RolloutConfig",
     "SACConfig",
     "StopConfig",
+    "SupervisionConfig",
     "TrainingInterrupted",
     "TrainingResult",
     "TrainingView",

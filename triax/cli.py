@@ -18,8 +18,7 @@ import tyro
 from triax import commands
 from triax.environments import MissingDependency
 from triax.replay import ReplayTooLarge
-from triax.rollout import EnvironmentFailed, NonFiniteExperience
-from triax.rollout.processes import WorkersFailed
+from triax.rollout import EnvironmentFailed, NonFiniteExperience, WorkersFailed
 from triax.runs import RunError
 from triax.training.experiment import Experiment
 from triax.training.importing import CannotImport

@@ -1,16 +1,16 @@
-"""SAC without the rest of Triax: a training loop around a learner's pure functions.
+"""SAC without experiments, run directories and training loops: its pure functions, a collector and a replay."""
 
-What a learner needs are the specs of two spaces, and batches. Where the batches come from is this file's business
-alone: one Gymnasium environment, and a list of everything that happened in it.
-"""
+import functools
 
 import gymnasium
 import jax
 import numpy as np
 
 import triax
+from triax.replay import Replay
+from triax.rollout import Collector, EnvironmentBatch
 from triax.spaces import space_spec
-from triax.types import ActionMode, RowOrigin, Trajectory, Transitions
+from triax.types import ActionMode
 
 
 def train(*, config: triax.SACConfig, steps: int, seed: int = 0) -> list[float]:
@@ -21,72 +21,40 @@ def train(*, config: triax.SACConfig, steps: int, seed: int = 0) -> list[float]:
     :param seed: of everything random.
     :return: the returns of the episodes, oldest first.
     """
-    environment = gymnasium.make("Pendulum-v1")
-    observations = space_spec(space=environment.observation_space, role="observation")
-    actions = space_spec(space=environment.action_space, role="action")
+    make = functools.partial(gymnasium.make, "Pendulum-v1")
+    observations = space_spec(space=make().observation_space, role="observation")
+    actions = space_spec(space=make().action_space, role="action")
     learner = config.build(observation_spec=observations, action_spec=actions)
-    act = jax.jit(learner.policy.act, static_argnames="mode")
+    plan = learner.data_plan
+    environments = EnvironmentBatch(make=make, count=1, seed=seed, observation_spec=observations, action_spec=actions)
+    collector = Collector(
+        environments=environments,
+        policy=learner.policy,
+        observation_spec=observations,
+        action_spec=actions,
+        extras_spec={},
+        seed=seed,
+    )
+    capacity = triax.ReplayConfig(capacity=steps)
+    replay = Replay(config=capacity, observation_spec=observations, action_spec=actions, extras_spec={}, streams=1)
     ingest = jax.jit(learner.ingest, donate_argnames="state")
     update = jax.jit(learner.update, donate_argnames="state")
 
-    generator, key = np.random.default_rng(seed), jax.random.key(seed)
-    state = learner.initial_state(key=jax.random.fold_in(key, 0))
-    carry = learner.policy.initial_carry(batch_shape=(1,))
-    rows: list[Transitions] = []
-    returns, episode_return, is_first = [], 0.0, True
-    outside, _ = environment.reset(seed=seed)
-    for step in range(1, steps + 1):
-        act_key, update_key = jax.random.split(jax.random.fold_in(key, step))
-        observation = observations.stack_to_inside([outside])
-        output = act(
-            parameters=learner.policy_parameters(state=state),
-            carry=carry,
-            observation=observation,
-            is_first=np.array([is_first]),
-            key=act_key,
-            mode=ActionMode.SAMPLE,
-        )
-        action, carry = np.array(output.action), output.carry
-        outside, reward, terminated, truncated, _ = environment.step(actions.unstack_to_outside(action)[0])
-        episode_return += float(reward)
-
-        # One step of one environment, as a trajectory with T = 1 and B = 1, and as a row of the replay.
-        next_observation = observations.stack_to_inside([outside])
-        ended = terminated or truncated
-        chunk = Trajectory(
-            observation=np.stack([observation, next_observation]),
-            action=action[None],
-            reward=np.array([[reward]], np.float32),
-            terminated=np.array([[terminated]]),
-            truncated=np.array([[truncated]]),
-            is_first=np.array([[is_first], [False]]),
-            is_last=np.array([[False], [ended]]),
-        )
-        state, _ = ingest(state=state, chunk=chunk)
-        zero = np.zeros(1, np.int32)
-        rows.append(
-            Transitions(
-                observation=observation,
-                action=action,
-                reward=np.array([reward], np.float32),
-                discount=np.array([0.0 if terminated else config.discount], np.float32),
-                next_observation=next_observation,
-                weight=np.ones(1, np.float32),
-                extras=(),
-                origin=RowOrigin(source=zero, task=zero, slot=zero, generation=zero),
-            )
-        )
-        if len(rows) >= config.warmup_steps:
-            drawn = [rows[row] for row in generator.integers(len(rows), size=config.batch_size)]
-            batch = jax.tree.map(lambda *leaves: np.concatenate(leaves), *drawn)
-            state, _ = update(state=state, batch=batch, key=update_key)
-
-        is_first = ended
-        if ended:
-            returns.append(episode_return)
-            outside, _ = environment.reset()
-            episode_return = 0.0
-    environment.close()
+    key, generator = jax.random.key(seed), np.random.default_rng(seed)
+    state = learner.initial_state(key=key)
+    returns = []
+    for step in range(steps):
+        mode = ActionMode.RANDOM if step < plan.warmup_steps else ActionMode.SAMPLE
+        parameters = learner.policy_parameters(state=state)
+        chunk = collector.collect(parameters=parameters, mode=mode, steps=1, policy_version=step)
+        replay.insert(chunk)
+        state, _ = ingest(state=state, chunk=chunk.trajectory)
+        returns += [episode.undiscounted_return for episode in chunk.episodes]
+        if step >= plan.warmup_steps:
+            batches = replay.sample(unit=plan.unit, batch_size=plan.batch_size, batches=1, generator=generator)
+            batch = jax.tree.map(lambda leaf: leaf[0], batches)
+            state, _ = update(state=state, batch=batch, key=jax.random.fold_in(key, step))
+    collector.close()
     return returns
 
 

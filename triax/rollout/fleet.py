@@ -12,6 +12,14 @@ from triax.trees import Tree
 from triax.types import ActionMode, Chunk
 
 
+class CannotSendToWorkers(ValueError):
+    """The environment or the policy cannot be pickled."""
+
+
+class WorkersFailed(RuntimeError):
+    """Workers failed more often than the budget allows, or one could not even start."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SupervisionConfig:
     """How workers are watched.

@@ -18,7 +18,7 @@ from triax.learners.interface import (
     StreamPlan,
 )
 from triax.random import derive_seed
-from triax.replay import MixturePart, MixtureSource, Replay
+from triax.replay import BatchSource, MixturePart, MixtureSource, Replay
 from triax.rollout import Fleet, InlineFleet
 from triax.rollout.processes import ProcessFleet
 from triax.spaces import space_spec
@@ -81,11 +81,12 @@ def build(*, experiment: Experiment) -> Parts:
     """
     spec = environment_spec(experiment=experiment)
     learner = experiment.learner.build(observation_spec=spec.observation, action_spec=spec.action)
+    loop: Loop
     notes: list[str] = []
     match learner.data_plan:
         case StreamPlan() as plan:
             fleet = _fleet(experiment=experiment, learner=learner, spec=spec, chunk_steps=1)
-            loop: Loop = StreamLoop(
+            loop = StreamLoop(
                 learner=learner, plan=plan, fleet=fleet, environments=fleet.environments, seed=experiment.seed
             )
         case OnPolicyPlan() as plan:
@@ -99,39 +100,19 @@ def build(*, experiment: Experiment) -> Parts:
                 seed=experiment.seed,
             )
         case ReplayPlan() as plan:
-            replay = _replay(experiment=experiment, learner=learner, spec=spec, plan=plan)
-            notes.append(replay.describe_memory())
-            loop = ReplayLoop(
-                learner=learner,
-                plan=plan,
-                batch_size=plan.batch_size,
-                fleet=_replay_fleet(experiment=experiment, learner=learner, spec=spec, plan=plan),
-                replay=replay,
-                source=replay,
-                updates_per_call=experiment.loop.updates_per_call,
-                seed=experiment.seed,
-            )
+            loop = _replay_loop(experiment=experiment, learner=learner, spec=spec, plan=plan)
+            notes.append(loop.replay.describe_memory())
         case DatasetPlan() as plan:
             loop = _offline_loop(experiment=experiment, learner=learner, plan=plan, spec=spec)
         case MixturePlan() as plan:
-            dataset = _dataset(experiment=experiment, learner=learner, spec=spec)
-            replay = _replay(experiment=experiment, learner=learner, spec=spec, plan=plan.replay)
-            notes.append(replay.describe_memory())
-            loop = ReplayLoop(
+            loop = _replay_loop(
+                experiment=experiment,
                 learner=learner,
+                spec=spec,
                 plan=plan.replay,
-                batch_size=plan.replay.batch_size + plan.dataset.batch_size,
-                fleet=_replay_fleet(experiment=experiment, learner=learner, spec=spec, plan=plan.replay),
-                replay=replay,
-                source=MixtureSource(
-                    parts=(
-                        MixturePart(source=replay, rows=plan.replay.batch_size),
-                        MixturePart(source=DatasetSource(dataset), rows=plan.dataset.batch_size),
-                    )
-                ),
-                updates_per_call=experiment.loop.updates_per_call,
-                seed=experiment.seed,
+                recorded_rows=plan.dataset.batch_size,
             )
+            notes.append(loop.replay.describe_memory())
         case other:
             raise TypeError(f"{type(learner).__name__}.data_plan is {other!r}, which no training loop knows.")
     return Parts(
@@ -198,6 +179,28 @@ def _on_policy_fleet(
     rollout = dataclasses.replace(rollout, lead=max(1, min(rollout.lead, rollout.maximum_policy_lag)))
     experiment = dataclasses.replace(experiment, rollout=rollout)
     return _fleet(experiment=experiment, learner=learner, spec=spec, chunk_steps=plan.steps)
+
+
+def _replay_loop(
+    *, experiment: Experiment, learner: Learner[Any], spec: EnvironmentSpec, plan: ReplayPlan, recorded_rows: int = 0
+) -> ReplayLoop:
+    replay = _replay(experiment=experiment, learner=learner, spec=spec, plan=plan)
+    source: BatchSource = replay
+    if recorded_rows > 0:
+        dataset = DatasetSource(_dataset(experiment=experiment, learner=learner, spec=spec))
+        source = MixtureSource(
+            parts=(MixturePart(source=replay, rows=plan.batch_size), MixturePart(source=dataset, rows=recorded_rows))
+        )
+    return ReplayLoop(
+        learner=learner,
+        plan=plan,
+        batch_size=plan.batch_size + recorded_rows,
+        fleet=_replay_fleet(experiment=experiment, learner=learner, spec=spec, plan=plan),
+        replay=replay,
+        source=source,
+        updates_per_call=experiment.loop.updates_per_call,
+        seed=experiment.seed,
+    )
 
 
 def _replay_fleet(*, experiment: Experiment, learner: Learner[Any], spec: EnvironmentSpec, plan: ReplayPlan) -> Fleet:

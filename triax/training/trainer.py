@@ -13,7 +13,7 @@ from typing import Any
 
 from triax.evaluation import Evaluator
 from triax.random import derive_seed
-from triax.rollout.processes import WorkersFailed
+from triax.rollout import WorkersFailed
 from triax.runs import CheckpointFailed, CheckpointStore, EvaluationRow, MetricsRow, Progress, RunLogs
 from triax.training.callbacks import TrainingView
 from triax.training.experiment import Experiment

@@ -6,17 +6,10 @@ and blocking. Nothing is locked between processes, and the memory has no name, s
 
 from triax.rollout.processes.board import PolicyBoard
 from triax.rollout.processes.channel import Channel, ChannelDamaged
-from triax.rollout.processes.fleet import (
-    CannotSendToWorkers,
-    ProcessFleet,
-    ProcessFleetState,
-    RestartBudget,
-    WorkersFailed,
-)
+from triax.rollout.processes.fleet import ProcessFleet, ProcessFleetState, RestartBudget
 from triax.rollout.processes.worker import MakePolicy
 
 __all__ = [
-    "CannotSendToWorkers",
     "Channel",
     "ChannelDamaged",
     "MakePolicy",
@@ -24,5 +17,4 @@ __all__ = [
     "ProcessFleet",
     "ProcessFleetState",
     "RestartBudget",
-    "WorkersFailed",
 ]

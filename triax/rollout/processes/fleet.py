@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int
 
-from triax.rollout.fleet import FleetReport, RolloutConfig, SupervisionConfig
+from triax.rollout.fleet import CannotSendToWorkers, FleetReport, RolloutConfig, SupervisionConfig, WorkersFailed
 from triax.rollout.processes.board import PolicyBoard
 from triax.rollout.processes.channel import ChannelDamaged
 from triax.rollout.processes.life import WorkerLife
@@ -31,14 +31,6 @@ from triax.types import ActionMode, Chunk
 
 _WAKE_SECONDS = 0.2
 _CLOSE_SECONDS = 3.0
-
-
-class CannotSendToWorkers(ValueError):
-    """The environment or the policy cannot be pickled."""
-
-
-class WorkersFailed(RuntimeError):
-    """Workers failed more often than the budget allows, or one could not even start."""
 
 
 @tree_dataclass

@@ -149,7 +149,7 @@ class FleetLoop(Loop):
 
     def __init__(self, *, learner: Learner[Any], fleet: Fleet, seed: int) -> None:
         super().__init__(learner=learner, seed=seed)
-        self._fleet = fleet
+        self.fleet = fleet
 
     @property
     def steps(self) -> int:
@@ -158,22 +158,22 @@ class FleetLoop(Loop):
 
     def state(self) -> LoopState:
         """Copy everything that changes; see :meth:`Loop.state`."""
-        return LoopState(learner=to_numpy(self.learner_state), fleet=self._fleet.state(), source=(), own=())
+        return LoopState(learner=to_numpy(self.learner_state), fleet=self.fleet.state(), source=(), own=())
 
     def restore(self, *, state: LoopState, counters: Counters) -> None:
         """Take over a state; see :meth:`Loop.restore`."""
         self.counters = counters
         self.learner_state = to_device(state.learner)
-        self._fleet.restore(state.fleet)
+        self.fleet.restore(state.fleet)
         self._send_policy()
 
     def close(self) -> None:
         """Close the fleet."""
-        self._fleet.close()
+        self.fleet.close()
 
     def fleet_report(self) -> FleetReport:
         """Count what the fleet has done."""
-        return self._fleet.report()
+        return self.fleet.report()
 
     def acting_mode(self) -> ActionMode:
         """Say how the fleet is to act now."""
@@ -185,7 +185,7 @@ class FleetLoop(Loop):
         self._send_policy()
 
     def _send_policy(self) -> None:
-        self._fleet.publish(
+        self.fleet.publish(
             parameters=self.policy_parameters(), version=self.counters.policy_version, mode=self.acting_mode()
         )
 

@@ -55,7 +55,7 @@ class OnPolicyLoop(FleetLoop):
     def advance(self, *, limit: int) -> Iteration:
         """Collect as many rows as an update wants, and learn from them; they cannot be split."""
         missing = self._rows - sum(chunk.trajectory.reward.size for chunk in self._pending)
-        found = self._fleet.collect(minimum=missing, maximum=missing, timeout=COLLECT_SECONDS)
+        found = self.fleet.collect(minimum=missing, maximum=missing, timeout=COLLECT_SECONDS)
         fresh = [chunk for chunk in found if self._lag(chunk) <= self._maximum_policy_lag]
         rejected_steps = sum(chunk.steps for chunk in found) - sum(chunk.steps for chunk in fresh)
         self._pending += fresh

@@ -110,7 +110,7 @@ class ReplayLoop(FleetLoop):
 
     def _collect(self, *, steps: int) -> list[Chunk]:
         warming_up = self._warming_up
-        chunks = self._fleet.collect(minimum=steps, maximum=steps, timeout=COLLECT_SECONDS)
+        chunks = self.fleet.collect(minimum=steps, maximum=steps, timeout=COLLECT_SECONDS)
         for chunk in chunks:
             self.replay.insert(chunk)
             if self.learner.ingests:

@@ -41,7 +41,7 @@ class StreamLoop(FleetLoop):
         episodes: list[EpisodeSummary] = []
         lags: list[int] = []
         rows = self._environments
-        for chunk in self._fleet.collect(minimum=rows, maximum=rows, timeout=COLLECT_SECONDS):
+        for chunk in self.fleet.collect(minimum=rows, maximum=rows, timeout=COLLECT_SECONDS):
             self.learner_state, output = self._learn(
                 self.learner_state, chunk.trajectory, self._update_key, update_number(self.counters.updates)
             )
