@@ -3,17 +3,11 @@
 from triax.rollout.acting import CompiledPolicy
 from triax.rollout.collector import Collector, CollectorState
 from triax.rollout.environments import EnvironmentBatch, EnvironmentBatchState, EnvironmentStep
-from triax.rollout.fleet import (
-    CannotSendToWorkers,
-    Fleet,
-    FleetReport,
-    RolloutConfig,
-    SupervisionConfig,
-    WorkersFailed,
-)
+from triax.rollout.fleet import Fleet, FleetReport, RolloutConfig
 from triax.rollout.inline import InlineFleet, InlineFleetState
 from triax.rollout.resuming import Resumable, UnfaithfulEnvironment
 from triax.rollout.seeded import EnvironmentFailed, EpisodePlace, MakeEnvironment, NonFiniteExperience
+from triax.rollout.supervision import CannotSendToWorkers, RestartBudget, SupervisionConfig, WorkersFailed
 
 __all__ = [
     "CannotSendToWorkers",
@@ -31,6 +25,7 @@ __all__ = [
     "InlineFleetState",
     "MakeEnvironment",
     "NonFiniteExperience",
+    "RestartBudget",
     "Resumable",
     "RolloutConfig",
     "SupervisionConfig",

@@ -1,6 +1,5 @@
 """The fleet of worker processes."""
 
-import dataclasses
 import os
 import signal
 import subprocess
@@ -16,7 +15,7 @@ import pytest
 from process_helpers import DiaryEnvironment, VersionPolicy, collect_until_restart, diary_fleet, publish
 
 from triax.rollout import CannotSendToWorkers, Fleet, RolloutConfig, SupervisionConfig, WorkersFailed
-from triax.rollout.processes import ProcessFleet, RestartBudget
+from triax.rollout.processes import ProcessFleet
 from triax.spaces import space_spec
 from triax.types import ActionMode, Chunk
 
@@ -302,22 +301,3 @@ def test_trap_28_workers_end_when_the_trainer_is_killed() -> None:
     while any(Path(f"/proc/{worker}").exists() for worker in workers):
         assert time.monotonic() < deadline, "a worker outlived its trainer"
         time.sleep(0.05)
-
-
-def test_the_budget_counts_within_its_window(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 0.0
-    monkeypatch.setattr(time, "monotonic", lambda: now)
-    budget = RestartBudget(config=SupervisionConfig(restarts=2, window_seconds=10.0))
-    assert budget.take()
-    now = 6.0
-    assert budget.take()
-    assert not budget.take()
-    now = 10.5
-    assert budget.take()
-    assert not budget.take()
-
-
-@pytest.mark.parametrize("field", ["restarts", "step_seconds", "reset_seconds", "start_seconds", "window_seconds"])
-def test_supervision_out_of_range_is_refused(field: str) -> None:
-    with pytest.raises(ValueError, match=f"SupervisionConfig.{field}=-1"):
-        dataclasses.replace(SupervisionConfig(), **{field: -1})

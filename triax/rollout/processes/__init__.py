@@ -6,7 +6,7 @@ and blocking. Nothing is locked between processes, and the memory has no name, s
 
 from triax.rollout.processes.board import PolicyBoard
 from triax.rollout.processes.channel import Channel, ChannelDamaged
-from triax.rollout.processes.fleet import ProcessFleet, ProcessFleetState, RestartBudget
+from triax.rollout.processes.fleet import ProcessFleet, ProcessFleetState
 from triax.rollout.processes.worker import MakePolicy
 
 __all__ = [
@@ -16,5 +16,4 @@ __all__ = [
     "PolicyBoard",
     "ProcessFleet",
     "ProcessFleetState",
-    "RestartBudget",
 ]

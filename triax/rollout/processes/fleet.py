@@ -1,6 +1,5 @@
 """The fleet of worker processes on this machine."""
 
-import collections
 import pickle
 import sys
 import time
@@ -11,7 +10,7 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int
 
-from triax.rollout.fleet import CannotSendToWorkers, FleetReport, RolloutConfig, SupervisionConfig, WorkersFailed
+from triax.rollout.fleet import FleetReport, RolloutConfig
 from triax.rollout.processes.board import PolicyBoard
 from triax.rollout.processes.channel import ChannelDamaged
 from triax.rollout.processes.life import WorkerLife
@@ -25,6 +24,7 @@ from triax.rollout.processes.worker import (
     read_record,
 )
 from triax.rollout.seeded import MakeEnvironment
+from triax.rollout.supervision import CannotSendToWorkers, RestartBudget, WorkersFailed
 from triax.spaces import SpaceSpec
 from triax.trees import Tree, to_numpy, tree_dataclass
 from triax.types import ActionMode, Chunk
@@ -352,30 +352,6 @@ class ProcessFleet:
                 for worker, life in self._workers.items()
             )
             _say(f"no experience for {now - self._heard_last:.0f} s: {doing}")
-
-
-class RestartBudget:
-    """So many restarts within a window of time.
-
-    :param config: how many, and how long the window is.
-    """
-
-    def __init__(self, *, config: SupervisionConfig) -> None:
-        self._config = config
-        self._times: collections.deque[float] = collections.deque()
-
-    def take(self) -> bool:
-        """Take one.
-
-        :return: whether there was one left.
-        """
-        now = time.monotonic()
-        while self._times and now - self._times[0] > self._config.window_seconds:
-            self._times.popleft()
-        if len(self._times) >= self._config.restarts:
-            return False
-        self._times.append(now)
-        return True
 
 
 def _pickled(setup: WorkerSetup) -> bytes:
