@@ -229,6 +229,56 @@ def _with_actor(state: PPOState, actor: Tree) -> Tree:
     return replace(state.networks.parameters, actor=actor)
 
 
+def test_trap_13_corrected_first_ratios_are_one_though_an_older_policy_acted() -> None:
+    learner, corrected = _learner(), _learner(off_policy_correction="vtrace")
+    state = learner.initial_state(key=jax.random.key(0))
+    chunk = _chunk(learner=learner, state=state, seed=1)
+    for seed in range(2, 5):
+        state = _phase(learner=learner, state=state, seed=seed)
+    plain, now = (_compiled(one).ingest(state=state, chunk=chunk)[1] for one in (learner, corrected))
+    _, output = _compiled(corrected).update(state=state, batch=now, key=jax.random.key(0))
+    assert float(output.metrics.approximate_kl) < 1e-9
+    assert float(output.metrics.clip_fraction) == 0.0
+    # The ratios that weigh the rows are those between the two policies, each with its own statistics.
+    valid = np.asarray(now.valid)
+    ratio = np.exp(np.asarray(now.log_probability) - chunk.extras["log_probability"].ravel())
+    np.testing.assert_allclose(np.asarray(now.importance)[valid], np.minimum(ratio, 1.0)[valid], rtol=1e-5)
+    assert np.all(np.asarray(now.importance)[~valid] == 1.0)
+    assert np.min(np.asarray(now.importance)) < 0.99
+    # Negative control: without the correction, updates measure from the policy that acted.
+    _, output = _compiled(learner).update(state=state, batch=plain, key=jax.random.key(0))
+    assert float(output.metrics.approximate_kl) > 1e-6
+    assert plain.importance is None
+
+
+def test_a_chunk_of_the_present_policy_is_the_same_with_correction_and_without() -> None:
+    learner, corrected = _learner(), _learner(off_policy_correction="vtrace")
+    state = learner.initial_state(key=jax.random.key(0))
+    # What learns has the same structure, so that checkpoints are the same.
+    assert _shapes(state) == _shapes(corrected.initial_state(key=jax.random.key(0)))
+    chunk = _chunk(learner=learner, state=state, seed=1)
+    results = []
+    for one in (learner, corrected):
+        ingested, rows = _compiled(one).ingest(state=state, chunk=chunk)
+        updated, output = _compiled(one).update(state=ingested, batch=rows, key=jax.random.key(2))
+        results.append((replace(rows, importance=None), ingested, updated.networks.parameters, output.metrics))
+    _assert_trees_close(*results, atol=1e-4)
+
+
+def test_corrected_rows_without_an_action_change_nothing() -> None:
+    learner = _learner(off_policy_correction="vtrace")
+    state = learner.initial_state(key=jax.random.key(0))
+    chunk = _chunk(learner=learner, state=state, seed=1)
+    odd = np.where(chunk.valid, chunk.extras["log_probability"], np.float32("nan"))
+    found = []
+    for stored in (chunk.extras["log_probability"], odd):
+        ingested, rows = _compiled(learner).ingest(
+            state=state, chunk=replace(chunk, extras={"log_probability": stored})
+        )
+        found.append(_compiled(learner).update(state=ingested, batch=rows, key=jax.random.key(3)))
+    _assert_trees_close(*found)
+
+
 def test_statistics_are_those_of_all_observations_seen_once() -> None:
     learner = _learner()
     state = learner.initial_state(key=jax.random.key(0))
@@ -335,6 +385,16 @@ def test_trap_04_columns_in_a_minibatch_are_refused(name: str) -> None:
         learner.update(state=state, batch=rows, key=jax.random.key(0))
 
 
+def test_trap_04_a_column_of_importances_in_a_minibatch_is_refused() -> None:
+    learner = _learner(off_policy_correction="vtrace")
+    state = learner.initial_state(key=jax.random.key(0))
+    state, rows = _compiled(learner).ingest(state=state, chunk=_chunk(learner=learner, state=state, seed=1))
+    assert rows.importance is not None
+    object.__setattr__(rows, "importance", rows.importance[:, None])
+    with pytest.raises(ValueError, match="importance has the shape"):
+        learner.update(state=state, batch=rows, key=jax.random.key(0))
+
+
 def test_trap_04_a_column_of_log_probabilities_in_a_chunk_is_refused() -> None:
     learner = _learner()
     state = learner.initial_state(key=jax.random.key(0))
@@ -401,11 +461,15 @@ def test_config_is_registered_says_its_plan_and_refuses_nonsense() -> None:
     assert _learner(steps=32, epochs=4, minibatch_size=16).data_plan == OnPolicyPlan(
         steps=32, epochs=4, minibatch_size=16
     )
+    assert _learner(off_policy_correction="vtrace").data_plan.corrects_lag
     wrong: tuple[tuple[str, Any], ...] = (
         ("discount", 1.5),
         ("gae_lambda", -0.1),
         ("clip_range", 0.0),
         ("stop_at_kl", 0.0),
+        ("trace_limit", 0.0),
+        ("importance_limit", 0.9),
+        ("importance_limit", float("inf")),
     )
     for name, value in wrong:
         with pytest.raises(ValueError, match=f"PPOConfig.{name}"):

@@ -57,3 +57,17 @@ def test_trap_06_the_entropy_bonus_raises_the_entropy() -> None:
         return _bit_loss(logit=logit, rows=rows, config=config)[0]
 
     np.testing.assert_allclose(jax.grad(loss_of)(jnp.log(4.0)), 0.0221807, rtol=1e-4)
+
+
+def test_loss_weighted_by_vtrace_by_hand() -> None:
+    # Ratios 1.6 and 0.4 as above, Â = 1, 5, weights ρ = 0.5, 1.5.
+    # Weighted, Â has the mean (0.5 · 1 + 1.5 · 5) / 2 = 4 and the variance (0.5 · 9 + 1.5 · 1) / 2 = 3: standardised
+    # −√3 and 1/√3, and times ρ: −0.8660254 and 0.8660254.
+    # min(1.6 · −0.866, 1.2 · −0.866) = −1.3856406, min(0.4 · 0.866, 0.8 · 0.866) = 0.3464102: policy loss 0.5196152.
+    # KL: 0.6 − log 1.6 = 0.1299964 and −0.6 − log 0.4 = 0.3162907, weighted (0.0649982 + 0.4744361) / 2 = 0.2697171.
+    # The values are not weighted: 1.25 as above.
+    rows = replace(BIT_ROWS, advantage=jnp.array([1.0, 5.0]), importance=jnp.array([0.5, 1.5]))
+    _, metrics = _bit_loss(logit=jnp.log(4.0), rows=rows, config=PPOConfig())
+    np.testing.assert_allclose(metrics.policy_loss, 0.5196152, rtol=1e-5)
+    np.testing.assert_allclose(metrics.approximate_kl, 0.2697171, rtol=1e-5)
+    np.testing.assert_allclose(metrics.value_loss, 1.25, rtol=1e-5)

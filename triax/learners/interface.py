@@ -42,11 +42,14 @@ class OnPolicyPlan:
     :ivar steps: steps an environment and chunk.
     :ivar epochs: passes over the prepared rows.
     :ivar minibatch_size: rows an update.
+    :ivar corrects_lag: whether ``ingest`` corrects for the age of the policy that acted; then no chunk is left out for
+        being too old.
     """
 
     steps: int
     epochs: int = 1
     minibatch_size: int
+    corrects_lag: bool = False
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,7 @@
 """Advantages and returns along trajectories. Arrays in, arrays out."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
@@ -11,14 +13,17 @@ from triax.types import AnyArray
 
 @tree_dataclass
 class Advantages:
-    """What generalised advantage estimation says of each row.
+    """What is estimated of each row.
 
     :ivar advantage: Â_t; 0 in rows in which no action was taken, [T, B].
-    :ivar value_target: the λ-return V(o_t) + Â_t, which the value network learns, [T, B].
+    :ivar value_target: what the value network learns: the λ-return V(o_t) + Â_t, or v_t of V-trace, [T, B].
+    :ivar importance: ρ_t of V-trace, by which Â_t is to be weighted; 1 in rows in which no action was taken, [T, B].
+        None where nothing is corrected.
     """
 
     advantage: Float[Array, "T B"]
     value_target: Float[Array, "T B"]
+    importance: Float[Array, "T B"] | None = None
 
 
 def generalised_advantages(
@@ -50,14 +55,9 @@ def generalised_advantages(
     :return: advantages and value targets.
     :raises ValueError: if the shapes do not fit together.
     """
-    if jnp.ndim(reward) != 2:
-        raise ValueError(f"reward has the shape {jnp.shape(reward)}, but time and environments, [T, B], are needed.")
-    steps, environments = jnp.shape(reward)
-    check_shape(expected=(steps, environments), terminated=terminated)
-    check_shape(expected=(steps + 1, environments), is_last=is_last, value=value)
+    _check_trajectory(reward=reward, terminated=terminated, is_last=is_last, value=value)
     values, valid = jnp.asarray(value), ~jnp.asarray(is_last)[:-1]
-    next_value = jnp.where(jnp.asarray(terminated), 0.0, values[1:])
-    difference = jnp.asarray(reward) + discount * next_value - values[:-1]
+    difference = _differences(reward=reward, terminated=terminated, value=values, discount=discount)
 
     def backwards(
         next_advantage: Float[Array, " B"], row: tuple[Float[Array, " B"], Bool[Array, " B"]]
@@ -68,3 +68,91 @@ def generalised_advantages(
 
     _, advantage = jax.lax.scan(backwards, jnp.zeros_like(values[0]), (difference, valid), reverse=True)
     return Advantages(advantage=advantage, value_target=values[:-1] + advantage)
+
+
+def vtrace(
+    *,
+    reward: Float[AnyArray, "T B"],
+    terminated: Bool[AnyArray, "T B"],
+    is_last: Bool[AnyArray, "T+1 B"],
+    value: Float[AnyArray, "T+1 B"],
+    log_ratio: Float[AnyArray, "T B"],
+    discount: float,
+    trace_lambda: float,
+    importance_limit: float = 1.0,
+    trace_limit: float = 1.0,
+) -> Advantages:
+    """Estimate what a policy is worth from what another one did, Espeholt et al. 2018 (arXiv:1802.01561), section 4.
+
+    With μ the policy that acted, π the one that learns, and the rows as in :func:`generalised_advantages`::
+
+        ρ_t = min(ρ̄, π(a_t|o_t) / μ(a_t|o_t)),   c_t = λ · min(c̄, π(a_t|o_t) / μ(a_t|o_t))
+        δ_t = r_{t+1} + γ · V(o_{t+1}) · [not terminated_t] − V(o_t)
+        v_t − V(o_t) = ρ_t δ_t + γ c_t · (v_{t+1} − V(o_{t+1}))           (equation 1 as remark 1 has it; λ: remark 2)
+        Â_t = δ_t + γ λ · (v_{t+1} − V(o_{t+1}))
+
+    and v_t = V(o_t), Â_t = 0 in the rows of final observations. The fixed point of v is the value of the policy in
+    proportion to min(ρ̄ μ, π) (equation 3): with ρ̄ at least the largest ratio that is π, with ρ̄ near 0 it is μ.
+
+    The paper's policy gradient weighs each row's ∇ log π by ρ_t Â_t. The two are kept apart because advantages have to
+    be centred before they are weighted: where μ acted, ∇ log π has a mean other than 0, and ρ ∇ log π has the mean 0
+    (unless ρ is truncated).
+
+    Â is the paper's r_{t+1} + γ v_{t+1} − V(o_t) (section 4.2) for λ = 1. For λ below 1 it bootstraps from
+    (1 − λ) V(o_{t+1}) + λ v_{t+1} instead of v_{t+1}, so that where all ratios are 1, advantages and targets are those
+    of generalised advantage estimation with the same λ; the paper's is then another estimate, Â_t + γ (1 − λ) Â_{t+1}.
+
+    :param reward: r_{t+1}, what the action of row t brought, [T, B].
+    :param terminated: whether it ended the episode for good, [T, B].
+    :param is_last: whether row t is a final observation, in which no action was taken, [T + 1, B].
+    :param value: V(o_t), final observations included, [T + 1, B].
+    :param log_ratio: log π(a_t|o_t) − log μ(a_t|o_t); anything in rows of final observations, [T, B].
+    :param discount: γ.
+    :param trace_lambda: λ: 0 looks one step ahead, 1 to the episode's end.
+    :param importance_limit: ρ̄, above 0: which policy's value is learned. The paper wants it no smaller than c̄.
+    :param trace_limit: c̄, above 0: how far later steps reach back; a matter of variance and speed, not of the result.
+    :return: advantages, their weights, and value targets.
+    :raises ValueError: if the shapes do not fit together.
+    """
+    _check_trajectory(reward=reward, terminated=terminated, is_last=is_last, value=value)
+    check_shape(expected=jnp.shape(reward), log_ratio=log_ratio)
+    values, valid = jnp.asarray(value), ~jnp.asarray(is_last)[:-1]
+    difference = _differences(reward=reward, terminated=terminated, value=values, discount=discount)
+    # Truncated before the exponential, which could overflow.
+    logarithm = jnp.where(valid, jnp.asarray(log_ratio), 0.0)
+    importance = jnp.where(valid, jnp.exp(jnp.minimum(logarithm, math.log(importance_limit))), 1.0)
+    trace = jnp.exp(jnp.minimum(logarithm, math.log(trace_limit)))
+
+    def backwards(
+        next_correction: Float[Array, " B"], row: tuple[Array, Array, Array, Array]
+    ) -> tuple[Float[Array, " B"], tuple[Array, Array]]:
+        row_difference, row_importance, row_trace, row_valid = row
+        later = discount * trace_lambda * next_correction
+        correction = jnp.where(row_valid, row_importance * row_difference + row_trace * later, 0.0)
+        advantage = jnp.where(row_valid, row_difference + later, 0.0)
+        return correction, (correction, advantage)
+
+    _, (correction, advantage) = jax.lax.scan(
+        backwards, jnp.zeros_like(values[0]), (difference, importance, trace, valid), reverse=True
+    )
+    return Advantages(advantage=advantage, value_target=values[:-1] + correction, importance=importance)
+
+
+def _check_trajectory(*, reward: AnyArray, terminated: AnyArray, is_last: AnyArray, value: AnyArray) -> None:
+    if jnp.ndim(reward) != 2:
+        raise ValueError(f"reward has the shape {jnp.shape(reward)}, but time and environments, [T, B], are needed.")
+    steps, environments = jnp.shape(reward)
+    check_shape(expected=(steps, environments), terminated=terminated)
+    check_shape(expected=(steps + 1, environments), is_last=is_last, value=value)
+
+
+def _differences(
+    *,
+    reward: Float[AnyArray, "T B"],
+    terminated: Bool[AnyArray, "T B"],
+    value: Float[Array, "T+1 B"],
+    discount: float,
+) -> Float[Array, "T B"]:
+    """Compute δ_t = r_{t+1} + γ · V(o_{t+1}) · [not terminated_t] − V(o_t)."""
+    next_value = jnp.where(jnp.asarray(terminated), 0.0, value[1:])
+    return jnp.asarray(reward) + discount * next_value - value[:-1]

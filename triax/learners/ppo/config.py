@@ -3,7 +3,8 @@ continuous control), unless said.
 """
 
 import dataclasses
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Literal
 
 from triax.learners.optimizer import OptimizerConfig
 from triax.learners.registry import register
@@ -47,6 +48,19 @@ class PPOConfig:
     """Weight of the value loss; not in the table, where networks are not shared; 0.5 is that of OpenAI Baselines."""
     entropy_coefficient: float = 0.0
     """Weight of the entropy bonus."""
+    off_policy_correction: Literal["none", "vtrace"] = "none"
+    """What is done about chunks that an older policy made, as workers' often are. "none": nothing, and the loop leaves
+    out those older than ``rollout.maximum_policy_lag``. "vtrace": advantages and value targets are corrected by V-trace
+    (Espeholt et al. 2018, arXiv:1802.01561), no chunk is left out for its age, workers run ahead as far as
+    ``rollout.lead`` lets them, and clipping and ``stop_at_kl`` measure from the policy before the updates instead of
+    the one that acted."""
+    importance_limit: float = 1.0
+    """ρ̄ of V-trace, where the probability ratios are truncated that weigh a step: what is learned is the value of the
+    policy in proportion to min(ρ̄ μ, π), π being the policy and μ the one that acted. At least ``trace_limit``. 1 as in
+    the code of the paper's authors."""
+    trace_limit: float = 1.0
+    """c̄ of V-trace, where the ratios are truncated that carry later steps back: lower has less variance, and learns
+    more slowly. 1 as in the code of the paper's authors."""
     stop_at_kl: float | None = None
     """An update whose minibatch is further than this from the policy that acted (estimated KL, nats) is not made, and
     the epochs end. The number is taken as it is, not times 1.5; 0.015 is usual. None: all epochs are made."""
@@ -82,6 +96,13 @@ class PPOConfig:
             (self.value_coefficient >= 0.0, "value_coefficient", "must be at least 0"),
             (self.entropy_coefficient >= 0.0, "entropy_coefficient", "must be at least 0"),
             (self.stop_at_kl is None or self.stop_at_kl > 0.0, "stop_at_kl", "must be above 0"),
+            (self.off_policy_correction in ("none", "vtrace"), "off_policy_correction", 'must be "none" or "vtrace"'),
+            (0.0 < self.trace_limit < math.inf, "trace_limit", "must be above 0 and finite"),
+            (
+                self.trace_limit <= self.importance_limit < math.inf,
+                "importance_limit",
+                "must be at least trace_limit, and finite",
+            ),
         )
         for holds, name, rule in checks:
             if not holds:

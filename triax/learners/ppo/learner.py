@@ -19,7 +19,7 @@ from triax.learners.ppo.state import (
     PreparedRows,
 )
 from triax.networks import ActorModel, FunctionalNetwork, ObservationStatistics, RunningMoments, ValueModel
-from triax.objectives.advantage import generalised_advantages
+from triax.objectives.advantage import Advantages, generalised_advantages, vtrace
 from triax.objectives.checks import check_shape
 from triax.random import KeyArray
 from triax.spaces import BoxLeaf, SpaceSpec
@@ -60,7 +60,10 @@ class PPO(Learner[PPOState]):
     def data_plan(self) -> OnPolicyPlan:
         """Fresh chunks, used for some epochs."""
         return OnPolicyPlan(
-            steps=self.config.steps, epochs=self.config.epochs, minibatch_size=self.config.minibatch_size
+            steps=self.config.steps,
+            epochs=self.config.epochs,
+            minibatch_size=self.config.minibatch_size,
+            corrects_lag=self.config.off_policy_correction == "vtrace",
         )
 
     @property
@@ -94,7 +97,7 @@ class PPO(Learner[PPOState]):
     def ingest(self, *, state: PPOState, chunk: Trajectory) -> tuple[PPOState, PreparedRows]:
         """Estimate the advantages of a chunk, and take it into the statistics that the next policy will use.
 
-        :param state: the state whose policy made the chunk.
+        :param state: the state whose policy made the chunk; corrected by V-trace, an older one may have made it.
         :param chunk: the experience.
         :return: the new state, and T · B rows.
         """
@@ -102,22 +105,22 @@ class PPO(Learner[PPOState]):
         observation = state.statistics.normalised_observation(observation=chunk.observation)
         critic = self.critic.bind(parameters=state.networks.parameters.critic)
         value = state.statistics.actual_value(output=critic(observation))
-        estimated = generalised_advantages(
-            reward=chunk.reward,
-            terminated=chunk.terminated,
-            is_last=chunk.is_last,
-            value=value,
-            discount=self.config.discount,
-            gae_lambda=self.config.gae_lambda,
-        )
+        log_probability = jnp.asarray(chunk.extras[LOG_PROBABILITY])
+        if self.config.off_policy_correction == "vtrace":
+            now = self._log_probability(state=state, observation=observation, action=chunk.action)
+            estimated = self._corrected(chunk=chunk, log_ratio=now - log_probability, value=value)
+            log_probability = now
+        else:
+            estimated = self._estimated(chunk=chunk, value=value)
         rows = PreparedRows(
             observation=_flattened(tree_map(lambda leaf: leaf[:-1], observation)),
             action=_flattened(chunk.action),
-            log_probability=_flattened(chunk.extras[LOG_PROBABILITY]),
+            log_probability=_flattened(log_probability),
             advantage=_flattened(estimated.advantage),
             value_target=_flattened(estimated.value_target),
             value=_flattened(value[:-1]),
             valid=_flattened(chunk.valid),
+            importance=_flattened(estimated.importance),
         )
         collected = self._collected(state=state, chunk=chunk, value_target=estimated.value_target)
         return replace(state, collected=collected), rows
@@ -163,6 +166,38 @@ class PPO(Learner[PPOState]):
         :return: what the policy acts with.
         """
         return PPOPolicyParameters(actor=state.networks.parameters.actor, statistics=state.statistics.observation)
+
+    def _estimated(self, *, chunk: Trajectory, value: Float[Array, "rows B"]) -> Advantages:
+        return generalised_advantages(
+            reward=chunk.reward,
+            terminated=chunk.terminated,
+            is_last=chunk.is_last,
+            value=value,
+            discount=self.config.discount,
+            gae_lambda=self.config.gae_lambda,
+        )
+
+    def _corrected(
+        self, *, chunk: Trajectory, log_ratio: Float[Array, "T B"], value: Float[Array, "T+1 B"]
+    ) -> Advantages:
+        return vtrace(
+            reward=chunk.reward,
+            terminated=chunk.terminated,
+            is_last=chunk.is_last,
+            value=value,
+            log_ratio=log_ratio,
+            discount=self.config.discount,
+            trace_lambda=self.config.gae_lambda,
+            importance_limit=self.config.importance_limit,
+            trace_limit=self.config.trace_limit,
+        )
+
+    def _log_probability(self, *, state: PPOState, observation: Tree, action: Tree) -> Float[Array, "T B"]:
+        """Ask the policy of now. On rows as updates see them, by the formula that they use: the first ratio is 1."""
+        before = tree_map(lambda leaf: leaf[:-1], observation)
+        distribution = self.actor.bind(parameters=state.networks.parameters.actor)(_flattened(before))
+        log_probability = distribution.log_prob(action=_flattened(action))
+        return jnp.reshape(log_probability, jnp.shape(jax.tree.leaves(action)[0])[:2])
 
     def _initial_statistics(self) -> PPOStatistics:
         observation = ObservationStatistics.initial(spec=self.observation_spec)

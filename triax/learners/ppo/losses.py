@@ -6,7 +6,7 @@ from jaxtyping import Array, Float
 from triax.learners.ppo.config import PPOConfig
 from triax.learners.ppo.state import PPOMetrics, PPOStatistics, PreparedRows
 from triax.networks import Distribution
-from triax.objectives.averages import explained_variance, standardised, weighted_mean
+from triax.objectives.averages import Weight, explained_variance, standardised, weighted_mean
 from triax.objectives.checks import check_vectors
 from triax.objectives.policy_gradient import (
     approximate_kl,
@@ -29,6 +29,10 @@ def ppo_loss(
 ) -> tuple[Float[Array, ""], PPOMetrics]:
     """Compute L^CLIP + c₁ L^VF − c₂ H, Schulman et al. 2017 (arXiv:1707.06347), equation 9 with its sign turned.
 
+    Where V-trace weighs the rows, L^CLIP has ρ Â in the place of Â (Espeholt et al. 2018, arXiv:1802.01561, section
+    4.2), and what is said of the policy before the updates is weighted by ρ: the advantages' mean and deviation, the KL
+    and the clip fraction. The values and the entropy are learned where the policy that acted has been, unweighted.
+
     :param distribution: the policy at the batch's observations.
     :param value_output: of the value network at them, in its own units, [N].
     :param batch: the rows.
@@ -46,6 +50,10 @@ def ppo_loss(
         value=batch.value,
         valid=weight,
     )
+    acting_weight: Weight = weight
+    if batch.importance is not None:
+        check_vectors(valid=weight, importance=batch.importance)
+        acting_weight = weight * batch.importance
     ratio = log_ratio(
         log_probability=distribution.log_prob(action=batch.action),
         old_log_probability=batch.log_probability,
@@ -53,7 +61,9 @@ def ppo_loss(
     )
     advantage = batch.advantage
     if config.normalise_advantages:
-        advantage = standardised(values=advantage, weight=weight)
+        advantage = standardised(values=advantage, weight=acting_weight)
+    if batch.importance is not None:
+        advantage = batch.importance * advantage
     metrics = PPOMetrics(
         policy_loss=clipped_surrogate_loss(
             log_ratio=ratio, advantage=advantage, clip_range=config.clip_range, weight=weight
@@ -66,8 +76,8 @@ def ppo_loss(
             weight=weight,
         ),
         entropy=weighted_mean(values=distribution.entropy(key=key), weight=weight),
-        approximate_kl=approximate_kl(log_ratio=ratio, weight=weight),
-        clip_fraction=clip_fraction(log_ratio=ratio, clip_range=config.clip_range, weight=weight),
+        approximate_kl=approximate_kl(log_ratio=ratio, weight=acting_weight),
+        clip_fraction=clip_fraction(log_ratio=ratio, clip_range=config.clip_range, weight=acting_weight),
         explained_variance=explained_variance(values=batch.value, target=batch.value_target, weight=weight),
     )
     loss = metrics.policy_loss + config.value_coefficient * metrics.value_loss

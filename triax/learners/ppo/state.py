@@ -93,11 +93,12 @@ class PreparedRows:
 
     :ivar observation: scaled by the statistics that the policy acted with, [N, ...].
     :ivar action: as the policy chose it, [N, ...].
-    :ivar log_probability: of the action, when it was taken, [N].
+    :ivar log_probability: of the action, when it was taken; corrected by V-trace: before the updates, [N].
     :ivar advantage: in units of rewards, [N].
-    :ivar value_target: λ-returns, in units of rewards, [N].
+    :ivar value_target: λ-returns, or V-trace's targets, in units of rewards, [N].
     :ivar value: what the value network said before the updates, in units of rewards, [N].
     :ivar valid: whether an action was taken in the row, [N].
+    :ivar importance: how much V-trace has the policy learn from the row, [N]; None without it.
     """
 
     observation: Tree
@@ -107,6 +108,7 @@ class PreparedRows:
     value_target: Float[Array, " N"]
     value: Float[Array, " N"]
     valid: Bool[Array, " N"]
+    importance: Float[Array, " N"] | None = None
 
 
 @tree_dataclass
@@ -116,7 +118,7 @@ class PPOMetrics:
     :ivar policy_loss: the clipped surrogate.
     :ivar value_loss: half the mean squared error, in units of the value network.
     :ivar entropy: of the policy, nats (an estimate where actions are continuous).
-    :ivar approximate_kl: from the policy that acted, nats.
+    :ivar approximate_kl: from the policy that acted, nats; corrected by V-trace: from the one before the updates.
     :ivar clip_fraction: share of ratios that are clipped.
     :ivar explained_variance: share of the value targets' variance that the values before the updates explain.
     """

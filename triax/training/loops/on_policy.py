@@ -1,5 +1,6 @@
 """Learning from fresh experience in chunks: some epochs over each, and then it is thrown away."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -22,7 +23,8 @@ class OnPolicyLoop(FleetLoop):
     :param plan: its plan.
     :param fleet: makes experience.
     :param environments: how many environments the fleet has.
-    :param maximum_policy_lag: chunks made by a policy older than this many versions are left out.
+    :param maximum_policy_lag: chunks made by a policy older than this many versions are left out, unless the plan says
+        that the learner corrects for that.
     :param seed: the run's seed.
     :raises ValueError: if the minibatches do not divide a chunk.
     """
@@ -47,7 +49,7 @@ class OnPolicyLoop(FleetLoop):
             )
         self._plan = plan
         self._rows = rows
-        self._maximum_policy_lag = maximum_policy_lag
+        self._maximum_policy_lag = math.inf if plan.corrects_lag else maximum_policy_lag
         self._pending: list[Chunk] = []
         self._learn = compiled_epochs(learner=learner, plan=plan, minibatches=rows // plan.minibatch_size)
         self.publish()
