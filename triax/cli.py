@@ -19,6 +19,7 @@ from triax import commands
 from triax.environments import MissingDependency
 from triax.replay import ReplayTooLarge
 from triax.rollout import EnvironmentFailed, NonFiniteExperience, WorkersFailed
+from triax.rollout.cluster import RayNotInstalled
 from triax.runs import RunError
 from triax.training.experiment import Experiment
 from triax.training.importing import CannotImport
@@ -39,6 +40,7 @@ EXPECTED_ERRORS = (
     EnvironmentFailed,
     MissingDependency,
     NonFiniteExperience,
+    RayNotInstalled,
     ReplayTooLarge,
     RunError,
     WorkersFailed,

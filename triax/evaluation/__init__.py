@@ -2,6 +2,7 @@
 
 from triax.evaluation.config import EvaluationConfig
 from triax.evaluation.evaluator import Evaluation, Evaluator
+from triax.evaluation.process import EvaluatorProcess
 from triax.evaluation.rendering import RenderedEpisode, render_episode
 
-__all__ = ["Evaluation", "EvaluationConfig", "Evaluator", "RenderedEpisode", "render_episode"]
+__all__ = ["Evaluation", "EvaluationConfig", "Evaluator", "EvaluatorProcess", "RenderedEpisode", "render_episode"]

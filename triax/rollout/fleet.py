@@ -6,6 +6,7 @@ version.
 """
 
 import dataclasses
+import re
 from typing import Literal, Protocol, runtime_checkable
 
 from triax.rollout.supervision import SupervisionConfig
@@ -20,8 +21,11 @@ class RolloutConfig:
     :raises ValueError: if a field is out of its range.
     """
 
-    backend: Literal["inline", "processes"] = "inline"
-    """Where: "inline" is the trainer's own process, deterministic to the bit; "processes" are workers beside it."""
+    backend: Literal["inline", "processes", "ray"] = "inline"
+    """Where: "inline" is the trainer's own process, deterministic to the bit; "processes" are workers beside it; "ray"
+    are Ray actors, on this machine or on a cluster."""
+    ray_address: str | None = None
+    """The Ray cluster, "auto" or "host:port"; None starts a Ray on this machine for the run. Ray only."""
     workers: int = 1
     """How many workers step environments. Inline, they all step in the same process, side by side."""
     environments_per_worker: int = 1
@@ -35,8 +39,12 @@ class RolloutConfig:
 
     def __post_init__(self) -> None:
         """Check the values."""
-        if self.backend not in ("inline", "processes"):
-            raise ValueError(f'RolloutConfig.backend={self.backend!r} must be "inline" or "processes".')
+        if self.backend not in ("inline", "processes", "ray"):
+            raise ValueError(f'RolloutConfig.backend={self.backend!r} must be "inline", "processes" or "ray".')
+        if self.ray_address is not None and self.backend != "ray":
+            raise ValueError(f'RolloutConfig.ray_address={self.ray_address!r} is of use with backend="ray" only.')
+        if self.ray_address is not None and not re.fullmatch(r"auto|[^/\s]+:\d+", self.ray_address):
+            raise ValueError(f'RolloutConfig.ray_address={self.ray_address!r} must be "auto" or "host:port".')
         if self.maximum_policy_lag < 0:
             raise ValueError(f"RolloutConfig.maximum_policy_lag={self.maximum_policy_lag} must be at least 0.")
         for name in ("workers", "environments_per_worker", "lead"):

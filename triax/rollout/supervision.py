@@ -2,7 +2,10 @@
 
 import collections
 import dataclasses
+import pickle
 import time
+from collections.abc import Callable
+from typing import Any
 
 
 class CannotSendToWorkers(ValueError):
@@ -64,3 +67,45 @@ class RestartBudget:
             return False
         self._times.append(now)
         return True
+
+
+def pickled_for_workers(
+    setup: object, *, environment: object, policy: object, dumps: Callable[[Any], bytes] = pickle.dumps
+) -> bytes:
+    """Pickle what another process is to be told, and say which part of it cannot be.
+
+    :param setup: all of it.
+    :param environment: what makes the environment.
+    :param policy: what makes the policy.
+    :param dumps: pickles one thing.
+    :return: the pickle.
+    :raises CannotSendToWorkers: if the environment or the policy cannot be pickled.
+    """
+    for what, value in (("environment", environment), ("policy", policy)):
+        try:
+            dumps(value)
+        except Exception as error:
+            raise CannotSendToWorkers(
+                f"the {what} cannot be sent to worker processes: {error}. Functions and classes that it is made of "
+                "must stand at the top level of a module (no lambdas), and hold nothing that belongs to this process, "
+                'such as an open file or a lock; or use rollout.backend="inline".'
+            ) from error
+    return dumps(setup)
+
+
+def check_can_be_sent(*, dumps: Callable[[Any], bytes] = pickle.dumps, **things: Any) -> None:
+    """Refuse what cannot travel to another process.
+
+    :param dumps: pickles one thing.
+    :param things: by their names in the message.
+    :raises CannotSendToWorkers: if one cannot be pickled.
+    """
+    for name, thing in things.items():
+        try:
+            dumps(thing)
+        except Exception as error:
+            raise CannotSendToWorkers(
+                f"the {name} cannot be sent to worker processes: {error}. Functions and classes that it is made of "
+                "must stand at the top level of a module (no lambdas), and hold nothing that belongs to this "
+                'process, such as an open file or a lock; or use rollout.backend="inline".'
+            ) from error

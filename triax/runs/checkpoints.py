@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, NoReturn, TypeVar
 
@@ -19,7 +20,7 @@ from triax.runs.files import JSON
 from triax.runs.folders import CheckpointFolders
 from triax.runs.manifest import COUNTERS_NAME, Manifest, UnsoundFile, part_file, read_manifest, verify_file
 from triax.runs.retention import best_of
-from triax.runs.saving import CheckpointContent, let_go
+from triax.runs.saving import CheckpointContent, finite_score, let_go
 
 T = TypeVar("T")
 
@@ -166,6 +167,7 @@ class CheckpointStore:
         counters: Mapping[str, JSON],
         agent_parts: Collection[str],
         score: float | None,
+        needs: Collection[int] = (),
     ) -> None:
         """Save a checkpoint, and let go of older ones that need not be kept.
 
@@ -177,12 +179,77 @@ class CheckpointStore:
         :param counters: numbers and words beside the arrays.
         :param agent_parts: the parts that acting needs; an older checkpoint keeps these alone.
         :param score: what "best" goes by, higher is better. One that is not finite counts as none.
+        :param needs: the checkpoints of :meth:`save_policy` that are kept as long as this one is complete.
         :raises TypeError: if a leaf or a counter cannot be stored; nothing was written.
         :raises ValueError: if a name is not fit for a file, or a later checkpoint exists: a run that goes on from
             an earlier one calls :meth:`discard_after` first.
         :raises CheckpointFailed: if the disk is full or cannot be written. Earlier checkpoints are untouched.
         """
-        content = CheckpointContent(steps=steps, parts=parts, counters=counters, agent_parts=agent_parts, score=score)
+        content = CheckpointContent(
+            steps=steps, parts=parts, counters=counters, agent_parts=agent_parts, score=score, needs=needs
+        )
+        self._save(content)
+        try:
+            let_go(folders=self._folders, keep_last=self.keep_last)
+        except OSError as error:
+            raise CheckpointFailed(
+                f"checkpoint {steps} is safe, but older ones in {self.directory} could not be let go of: {error}"
+            ) from error
+
+    def save_policy(self, *, steps: int, parts: Mapping[str, Tree]) -> None:
+        """Save what acting needs alone, for an evaluation that is to come. It counts as no place to go on from.
+
+        Nothing is let go of. A checkpoint of the same steps that is there already has the same policy, and stays.
+
+        :param steps: the environment steps after which it is made.
+        :param parts: the agent's parts, by name.
+        :raises ValueError: as :meth:`save`.
+        :raises CheckpointFailed: as :meth:`save`.
+        """
+        if steps not in self.steps():
+            self._save(
+                CheckpointContent(
+                    steps=steps, parts=parts, counters={}, agent_parts=tuple(parts), score=None, complete=False
+                )
+            )
+
+    def set_score(self, *, steps: int, score: float) -> None:
+        """Say how good the policy of a checkpoint is.
+
+        :param steps: the checkpoint.
+        :param score: what "best" goes by, higher is better. One that is not finite counts as none.
+        :raises NoCheckpoint: if there is none of these steps.
+        :raises CheckpointDamaged: if its manifest is missing or damaged.
+        :raises OSError: if it cannot be written.
+        """
+        replace(self.manifest(steps), score=finite_score(score)).write(self._folders.of(steps))
+
+    def prepare(self) -> None:
+        """Make the folder and clear what a crash left behind; for the process that trains alone.
+
+        :raises OSError: if the disk cannot be written.
+        """
+        self._folders.prepare()
+
+    def discard_after(self, steps: int) -> tuple[int, ...]:
+        """Delete the checkpoints later than the one that a run goes on from: they belong to a future that is undone.
+
+        :param steps: the checkpoint that the run goes on from; −1 if it begins again.
+        :return: the checkpoints that were deleted.
+        :raises NoCheckpoint: if there is none of these steps; nothing was deleted.
+        """
+        if steps >= 0:
+            self._folders.of(steps)
+        self.prepare()
+        later = tuple(existing for existing in self.steps() if existing > steps)
+        for existing in reversed(later):
+            self._folders.delete(existing)
+        return later
+
+    # ---- inside
+
+    def _save(self, content: CheckpointContent) -> None:
+        steps = content.steps
         later = [existing for existing in self.steps() if existing > steps]
         if later:
             raise ValueError(f"checkpoint {steps} cannot be saved while {later[-1]} is there: call discard_after first")
@@ -196,35 +263,6 @@ class CheckpointStore:
         except BaseException:
             self._folders.abandon(steps)
             raise
-        try:
-            let_go(folders=self._folders, keep_last=self.keep_last)
-        except OSError as error:
-            raise CheckpointFailed(
-                f"checkpoint {steps} is safe, but older ones in {self.directory} could not be let go of: {error}"
-            ) from error
-
-    def prepare(self) -> None:
-        """Make the folder and clear what a crash left behind; for the process that trains alone.
-
-        :raises OSError: if the disk cannot be written.
-        """
-        self._folders.prepare()
-
-    def discard_after(self, steps: int) -> tuple[int, ...]:
-        """Delete the checkpoints later than the one that a run goes on from: they belong to a future that is undone.
-
-        :param steps: the checkpoint that the run goes on from.
-        :return: the checkpoints that were deleted.
-        :raises NoCheckpoint: if there is none of these steps; nothing was deleted.
-        """
-        self._folders.of(steps)
-        self.prepare()
-        later = tuple(existing for existing in self.steps() if existing > steps)
-        for existing in reversed(later):
-            self._folders.delete(existing)
-        return later
-
-    # ---- inside
 
     def _failure(self, *, steps: int, error: OSError) -> str:
         where = self.directory / str(steps)

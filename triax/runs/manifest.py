@@ -40,6 +40,7 @@ class Manifest:
     :param agent_parts: those of the parts that acting needs, and that are kept longest.
     :param complete: whether it still holds every part that it was written with, so that training can go on from it.
     :param files: the files that belong to it, by name, this one apart.
+    :param needs: the checkpoints of policies that are to be evaluated yet when training goes on from this one.
     """
 
     steps: int
@@ -48,6 +49,7 @@ class Manifest:
     agent_parts: tuple[str, ...]
     complete: bool
     files: Mapping[str, FileSeal]
+    needs: tuple[int, ...] = ()
 
     def slimmed(self) -> "Manifest":
         """Describe the checkpoint without the parts that acting does not need.
@@ -71,6 +73,7 @@ class Manifest:
             "complete": self.complete,
             "parts": list(self.parts),
             "agent_parts": list(self.agent_parts),
+            "needs": list(self.needs),
             "files": {name: {"size": seal.size, "sha256": seal.sha256} for name, seal in self.files.items()},
         }
         write_atomically(path=folder / MANIFEST_NAME, content=_sealed(body))
@@ -105,6 +108,7 @@ def read_manifest(folder: Path) -> Manifest:
         parts=tuple(body["parts"]),
         agent_parts=tuple(body["agent_parts"]),
         complete=body["complete"],
+        needs=tuple(body.get("needs", ())),
         files={name: FileSeal(size=seal["size"], sha256=seal["sha256"]) for name, seal in body["files"].items()},
     )
 

@@ -1,7 +1,8 @@
 """Which checkpoints of a run are kept, and in what extent.
 
 The last few are kept in full, so that training can go on from any of them should the newest be damaged. Of the older
-ones only the best is kept, without the parts (the replay above all) that acting does not need.
+ones only the best is kept, without the parts (the replay above all) that acting does not need, and the policies that
+one of those kept in full has yet to evaluate.
 """
 
 from collections.abc import Collection
@@ -40,10 +41,11 @@ def plan_retention(manifests: Collection[Manifest], *, keep_last: int) -> Retent
     :return: what is to be slimmed and deleted.
     """
     newest_first = sorted(manifests, key=lambda manifest: manifest.steps, reverse=True)
-    kept = {manifest.steps for manifest in [entry for entry in newest_first if entry.complete][:keep_last]}
+    kept = {entry.steps: entry for entry in [entry for entry in newest_first if entry.complete][:keep_last]}
     best = best_of(manifests)
+    policies = {steps for manifest in kept.values() for steps in manifest.needs} | ({best.steps} if best else set())
     older = [manifest for manifest in manifests if manifest.steps not in kept]
     return Retention(
-        slim=tuple(manifest.steps for manifest in older if manifest is best and manifest.parts != manifest.agent_parts),
-        delete=tuple(manifest.steps for manifest in older if manifest is not best),
+        slim=tuple(entry.steps for entry in older if entry.steps in policies and entry.parts != entry.agent_parts),
+        delete=tuple(entry.steps for entry in older if entry.steps not in policies),
     )

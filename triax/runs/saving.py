@@ -24,6 +24,8 @@ class CheckpointContent:
     :param counters: numbers and words beside the arrays.
     :param agent_parts: the parts that acting needs.
     :param score: what "best" goes by, higher is better.
+    :param complete: whether training can go on from it.
+    :param needs: the checkpoints of policies that are to be evaluated yet when training goes on from it.
     :raises TypeError: if a leaf or a counter cannot be stored.
     :raises ValueError: if a name is not fit for a file, or the agent has no parts.
     """
@@ -33,6 +35,8 @@ class CheckpointContent:
     counters: Mapping[str, JSON]
     agent_parts: Collection[str]
     score: float | None
+    complete: bool = True
+    needs: Collection[int] = ()
 
     def __post_init__(self) -> None:
         if self.steps < 0:
@@ -61,12 +65,22 @@ class CheckpointContent:
             files[name] = write_synced(path=folder / name, chunks=encode_leaves(named_leaves(tree)))
         Manifest(
             steps=int(self.steps),
-            score=float(self.score) if self.score is not None and math.isfinite(self.score) else None,
+            score=finite_score(self.score),
             parts=tuple(self.parts),
             agent_parts=tuple(part for part in self.parts if part in self.agent_parts),
-            complete=True,
+            complete=self.complete,
+            needs=tuple(sorted(self.needs)),
             files=files,
         ).write(folder)
+
+
+def finite_score(score: float | None) -> float | None:
+    """Take a score as it is stored.
+
+    :param score: what "best" goes by.
+    :return: the score; None if it is none or not finite.
+    """
+    return float(score) if score is not None and math.isfinite(score) else None
 
 
 def let_go(*, folders: CheckpointFolders, keep_last: int) -> None:

@@ -12,8 +12,8 @@ from triax.rollout import CompiledPolicy
 from triax.runs import CheckpointStore, RunDirectory
 from triax.spaces import SpaceSpec
 from triax.training.description import restore
+from triax.training.evaluating import AGENT_PART
 from triax.training.importing import resolve_registered
-from triax.training.trainer import AGENT_PART
 from triax.trees import Tree
 from triax.types import ActionMode, EnvironmentSpec
 

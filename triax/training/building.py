@@ -7,7 +7,7 @@ from typing import Any
 import jax
 
 from triax.datasets import Dataset, DatasetSource, load_dataset
-from triax.evaluation import Evaluator
+from triax.evaluation import Evaluator, EvaluatorProcess
 from triax.learners.interface import (
     DatasetPlan,
     Learner,
@@ -20,11 +20,15 @@ from triax.learners.interface import (
 from triax.random import derive_seed
 from triax.replay import BatchSource, MixturePart, MixtureSource, Replay
 from triax.rollout import Fleet, InlineFleet
+from triax.rollout.cluster import RayFleet
 from triax.rollout.processes import ProcessFleet
 from triax.spaces import space_spec
 from triax.training.experiment import Experiment
 from triax.training.loops import Loop, OfflineLoop, OnPolicyLoop, ReplayLoop, StreamLoop
 from triax.types import EnvironmentSpec, Policy
+
+WORKER_FLEETS: dict[str, type[ProcessFleet] | type[RayFleet]] = {"processes": ProcessFleet, "ray": RayFleet}
+"""Fleets of workers, by ``rollout.backend``."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,7 +45,7 @@ class Parts:
     spec: EnvironmentSpec
     learner: Learner[Any]
     loop: Loop
-    evaluator: Evaluator | None
+    evaluator: Evaluator | EvaluatorProcess | None
     notes: tuple[str, ...]
 
     def close(self) -> None:
@@ -119,8 +123,26 @@ def build(*, experiment: Experiment) -> Parts:
         spec=spec,
         learner=learner,
         loop=loop,
-        evaluator=build_evaluator(experiment=experiment, learner=learner, spec=spec),
+        evaluator=_evaluator(experiment=experiment, learner=learner, spec=spec),
         notes=tuple(notes),
+    )
+
+
+def _evaluator(
+    *, experiment: Experiment, learner: Learner[Any], spec: EnvironmentSpec
+) -> Evaluator | EvaluatorProcess | None:
+    backend = experiment.evaluation.backend
+    if backend == "inline" or (backend == "auto" and experiment.rollout.backend == "inline"):
+        return build_evaluator(experiment=experiment, learner=learner, spec=spec)
+    if experiment.environment is None:
+        return None
+    return EvaluatorProcess(
+        make=experiment.environment.make,
+        make_policy=functools.partial(make_policy, config=experiment.learner, spec=spec),
+        observation_spec=spec.observation,
+        action_spec=spec.action,
+        config=experiment.evaluation,
+        supervision=experiment.rollout.supervision,
     )
 
 
@@ -149,8 +171,8 @@ def _fleet(*, experiment: Experiment, learner: Learner[Any], spec: EnvironmentSp
             f"Experiment.environment=None: {type(learner).__name__} learns from an environment; set the field."
         )
     seed = derive_seed(seed=experiment.seed, name=("rollout",))
-    if experiment.rollout.backend == "processes":
-        return ProcessFleet(
+    if experiment.rollout.backend in WORKER_FLEETS:
+        return WORKER_FLEETS[experiment.rollout.backend](
             config=experiment.rollout,
             make=experiment.environment.make,
             make_policy=functools.partial(make_policy, config=experiment.learner, spec=spec),
@@ -174,10 +196,11 @@ def _fleet(*, experiment: Experiment, learner: Learner[Any], spec: EnvironmentSp
 def _on_policy_fleet(
     *, experiment: Experiment, learner: Learner[Any], spec: EnvironmentSpec, plan: OnPolicyPlan
 ) -> Fleet:
-    # A chunk that is so many chunks ahead is so many policies old when its turn comes.
-    rollout = experiment.rollout
-    rollout = dataclasses.replace(rollout, lead=max(1, min(rollout.lead, rollout.maximum_policy_lag)))
-    experiment = dataclasses.replace(experiment, rollout=rollout)
+    if not plan.corrects_lag:
+        # A chunk that is so many chunks ahead is so many policies old when its turn comes.
+        rollout = experiment.rollout
+        rollout = dataclasses.replace(rollout, lead=max(1, min(rollout.lead, rollout.maximum_policy_lag)))
+        experiment = dataclasses.replace(experiment, rollout=rollout)
     return _fleet(experiment=experiment, learner=learner, spec=spec, chunk_steps=plan.steps)
 
 
@@ -199,6 +222,7 @@ def _replay_loop(
         replay=replay,
         source=source,
         updates_per_call=experiment.loop.updates_per_call,
+        ratio_tolerance=experiment.loop.ratio_tolerance,
         seed=experiment.seed,
     )
 

@@ -46,6 +46,10 @@ class LoopConfig:
 
     updates_per_call: int = 8
     """Replay: updates in one compiled call. The policy that acts is up to this many updates old."""
+    ratio_tolerance: int = 0
+    """Replay: how many updates may be made before the experience for them is there, and how many may be outstanding
+    when more experience is taken in, beyond one call. With more than 0 neither side waits for short delays of the
+    other."""
     log_interval: int = 1000
     """Environment steps (updates, for offline learners) between rows of metrics.jsonl."""
     video: bool = True
@@ -56,6 +60,8 @@ class LoopConfig:
         for name in ("updates_per_call", "log_interval"):
             if getattr(self, name) < 1:
                 raise ValueError(f"LoopConfig.{name}={getattr(self, name)} must be at least 1.")
+        if self.ratio_tolerance < 0:
+            raise ValueError(f"LoopConfig.ratio_tolerance={self.ratio_tolerance} must be at least 0.")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import triax
 from triax.environments import EnvironmentConfig
-from triax.evaluation import render_episode
+from triax.evaluation import Evaluator, render_episode
 from triax.random import derive_seed
 from triax.runs import (
     CheckpointStore,
@@ -26,6 +26,7 @@ from triax.runs import (
 )
 from triax.training.building import Parts, build
 from triax.training.description import describe, named_modules, restore
+from triax.training.evaluating import BackgroundEvaluating, Evaluating, InlineEvaluating
 from triax.training.experiment import Experiment
 from triax.training.importing import check_sources, main_module_name, resolver, source_hashes
 from triax.training.interrupts import StopRequest, TrainingInterrupted
@@ -101,7 +102,8 @@ def resume(
     try:
         steps: int | None = store.resolve(checkpoint, full=True)
     except NoCheckpoint:
-        if checkpoint != "last" or store.steps():
+        # What is left of checkpoints that were whole is the user's; policies to be evaluated are none of them.
+        if checkpoint != "last" or any(store.counters(policy) for policy in store.steps()):
             raise
         steps = None  # Stopped before the first one: begin again.
     parts = build(experiment=experiment)
@@ -192,14 +194,14 @@ def _train(
         trainer = Trainer(
             experiment=experiment,
             loop=parts.loop,
-            evaluator=parts.evaluator,
+            evaluating=_evaluating(experiment=experiment, parts=parts, store=store, progress=progress, stop=stop),
             store=store,
             logs=logs,
             progress=progress,
             stop=stop,
         )
         if checkpoint is None:
-            store.prepare()
+            store.discard_after(-1)
             logs.cut_back(LogLengths(metrics=0, evaluations=0), environment_steps=-1)
         else:
             counters: Any = store.counters(checkpoint)
@@ -209,6 +211,30 @@ def _train(
             logs.cut_back(LogLengths.from_json(counters["logs"]), environment_steps=parts.loop.steps)
             progress.say(f"resumed from checkpoint {checkpoint}")
         return trainer.run()
+
+
+def _evaluating(
+    *, experiment: Experiment, parts: Parts, store: CheckpointStore, progress: Progress, stop: StopRequest
+) -> Evaluating | None:
+    if parts.evaluator is None:
+        return None
+    if isinstance(parts.evaluator, Evaluator):
+        return InlineEvaluating(
+            evaluator=parts.evaluator,
+            loop=parts.loop,
+            stop=stop,
+            config=experiment.evaluation,
+            seed=experiment.seed,
+        )
+    return BackgroundEvaluating(
+        evaluator=parts.evaluator,
+        loop=parts.loop,
+        store=store,
+        stop=stop,
+        say=progress.say,
+        config=experiment.evaluation,
+        seed=experiment.seed,
+    )
 
 
 def film(*, experiment: Experiment, parts: Parts, run: RunDirectory) -> Path | None:

@@ -11,54 +11,20 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from triax.evaluation import Evaluator
-from triax.random import derive_seed
 from triax.rollout import WorkersFailed
-from triax.runs import CheckpointFailed, CheckpointStore, EvaluationRow, MetricsRow, Progress, RunLogs
+from triax.runs import CheckpointFailed, CheckpointStore, MetricsRow, Progress, RunLogs
 from triax.training.callbacks import TrainingView
+from triax.training.evaluating import AGENT_PART, Evaluated, Evaluating, PinnedPolicy
 from triax.training.experiment import Experiment
 from triax.training.interrupts import StopRequest
 from triax.training.loops import Counters, Loop, LoopState
 from triax.training.metrics import MetricMeans
 from triax.training.rates import Rates
+from triax.training.schedule import Schedule
 from triax.trees import to_numpy
-
-AGENT_PART = "agent"
-"""The checkpoint's part that acting needs."""
 
 TRAINING_PART = "training"
 """The checkpoint's part that going on needs."""
-
-
-@dataclasses.dataclass(kw_only=True)
-class Schedule:
-    """Something that is due every so many steps.
-
-    :ivar interval: in steps.
-    :ivar next: the steps at which it is due next.
-    :ivar last: the steps at which it was done last; −1 before.
-    """
-
-    interval: int
-    next: int
-    last: int = -1
-
-    def due(self, *, steps: int, at_end: bool) -> bool:
-        """Tell whether it is due.
-
-        :param steps: the steps now.
-        :param at_end: whether the run ends here, where everything is due that was not just done.
-        :return: whether the steps have reached the next point.
-        """
-        return steps >= self.next or (at_end and self.last != steps)
-
-    def done(self, *, steps: int) -> None:
-        """Move to the next point.
-
-        :param steps: the steps now.
-        """
-        self.next = (steps // self.interval + 1) * self.interval
-        self.last = steps
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -78,7 +44,7 @@ class Trainer:
 
     :param experiment: schedules, stop conditions, callbacks.
     :param loop: advances learning.
-    :param evaluator: None where there is no environment to evaluate in.
+    :param evaluating: makes evaluations; None where there is no environment to evaluate in.
     :param store: takes checkpoints.
     :param logs: takes rows.
     :param progress: shows how far it is.
@@ -90,7 +56,7 @@ class Trainer:
         *,
         experiment: Experiment,
         loop: Loop,
-        evaluator: Evaluator | None,
+        evaluating: Evaluating | None,
         store: CheckpointStore,
         logs: RunLogs,
         progress: Progress,
@@ -98,7 +64,7 @@ class Trainer:
     ) -> None:
         self._experiment = experiment
         self._loop = loop
-        self._evaluator = evaluator
+        self._evaluating = evaluating
         self._store = store
         self._logs = logs
         self._progress = progress
@@ -106,13 +72,11 @@ class Trainer:
         self._means = MetricMeans()
         self._rates = Rates(workers=experiment.rollout.workers)
         self._unwritten: list[Callable[[], None]] = []
-        evaluation, checkpoint = experiment.evaluation, experiment.checkpoint
-        self._evaluations = Schedule(
-            interval=evaluation.interval, next=0 if evaluation.at_start else evaluation.interval
-        )
+        checkpoint = experiment.checkpoint
         self._log_rows = Schedule(interval=experiment.loop.log_interval, next=experiment.loop.log_interval)
         self._checkpoints = Schedule(interval=checkpoint.interval, next=checkpoint.interval)
         self._best_score: float | None = None
+        self._scored: Evaluated | None = None
         self._saved_steps: int | None = None
         self._wall_seconds_before = 0.0
         self._started = time.monotonic()
@@ -138,14 +102,14 @@ class Trainer:
                     break  # The signal went to the workers, too.
                 # What was learnt is kept; the error then ends the run.
                 if self._saved_steps != self._loop.steps:
-                    self._save_checkpoint(score=None)
+                    self._save_checkpoint()
                 raise
             self._means.add(iteration=iteration)
             self._finished = iteration.finished or self._finished
             note = f"return {iteration.episodes[-1].undiscounted_return:.4g}" if iteration.episodes else None
             self._progress.update(steps=self._loop.steps, note=note)
         if self._saved_steps != self._loop.steps:
-            self._save_checkpoint(score=None)
+            self._save_checkpoint()
         for callback in self._experiment.callbacks:
             callback.on_end(self._view())
         return TrainingOutcome(reason=self._stop.reason or self._finished or "done", interrupted=self._stop.interrupted)
@@ -157,8 +121,10 @@ class Trainer:
         :param counters: the checkpoint's document.
         """
         self._loop.restore(state=state, counters=Counters(**counters["counters"]))
-        for name, schedule in self._schedules().items():
-            schedule.next, schedule.last = counters["schedules"][name]["next"], counters["schedules"][name]["last"]
+        self._log_rows.restore(counters["log_rows"])
+        self._checkpoints.restore(counters["checkpoints"])
+        if self._evaluating is not None:
+            self._evaluating.restore(counters["evaluating"])
         self._best_score = counters["best_score"]
         self._wall_seconds_before = counters["wall_seconds"]
         self._finished = counters["finished"]
@@ -172,61 +138,51 @@ class Trainer:
         if after is not None and self._wall_seconds() >= after:
             self._finished = self._finished or f"{after:g} seconds are over"
         at_end = steps >= self._experiment.total_steps or self._finished is not None
-        score = None
-        if self._evaluator is not None and self._evaluations.due(steps=steps, at_end=at_end):
-            score = self._evaluate(evaluator=self._evaluator)
+        now_is_best = False
+        for evaluated in self._evaluated(at_end=at_end):
+            self._log_evaluation(evaluated)
+            if self._best_score is None or evaluated.row.mean > self._best_score:
+                self._best_score = evaluated.row.mean
+                now_is_best = evaluated.policy.steps == steps
+            self._scored = evaluated
         if self._stop.interrupted:
             return True
         if self._log_rows.due(steps=steps, at_end=at_end):
             self._log_metrics()
-        if score is not None and (self._best_score is None or score > self._best_score):
-            self._best_score = score
-            self._save_checkpoint(score=score)
-        elif self._checkpoints.due(steps=steps, at_end=at_end):
-            self._save_checkpoint(score=score)
+        if now_is_best or self._checkpoints.due(steps=steps, at_end=at_end):
+            self._save_checkpoint()
         if not at_end and self._finished is not None:
             return self._at_boundary()
         return at_end
 
     def _steps_to_next_event(self) -> int:
         events = [self._experiment.total_steps, self._log_rows.next, self._checkpoints.next]
-        if self._evaluator is not None:
-            events.append(self._evaluations.next)
+        if self._evaluating is not None:
+            events.append(self._evaluating.schedule.next)
         return max(1, min(events) - self._loop.steps)
 
-    def _evaluate(self, *, evaluator: Evaluator) -> float | None:
-        """Evaluate the policy of now; None if a signal came in between, and then the evaluation is still due."""
-        steps = self._loop.steps
-        evaluation = evaluator.evaluate(
-            parameters=self._loop.agent_parameters(),
-            evaluation_seed=derive_seed(seed=self._experiment.seed, name=("evaluation", steps)),
-            stop=self._stop,
-        )
-        if evaluation is None:
-            return None
-        self._evaluations.done(steps=steps)
-        row = EvaluationRow(
-            **dataclasses.asdict(self._loop.counters),
+    def _evaluated(self, *, at_end: bool) -> list[Evaluated]:
+        if self._evaluating is None:
+            return []
+        now = PinnedPolicy(
+            steps=self._loop.steps,
+            counters=dataclasses.replace(self._loop.counters),
             wall_seconds=self._wall_seconds(),
-            episodes=len(evaluation.returns),
-            returns=evaluation.returns,
-            lengths=evaluation.lengths,
-            mean=evaluation.mean,
-            interval_low=evaluation.interval_low,
-            interval_high=evaluation.interval_high,
         )
+        return self._evaluating.advance(now=now, at_end=at_end)
+
+    def _log_evaluation(self, evaluated: Evaluated) -> None:
+        row = evaluated.row
         self._write(functools.partial(self._logs.append_evaluation, row))
         self._progress.say(
-            f"{steps:>9,} {'updates' if self._loop.counts_updates else 'steps'}: mean return {row.mean:.5g} "
-            f"[{row.interval_low:.5g}, {row.interval_high:.5g}] over "
-            f"{row.episodes} episodes"
+            f"{evaluated.policy.steps:>9,} {'updates' if self._loop.counts_updates else 'steps'}: mean return "
+            f"{row.mean:.5g} [{row.interval_low:.5g}, {row.interval_high:.5g}] over {row.episodes} episodes"
         )
         target = self._experiment.stop.at_return
         if target is not None and row.mean >= target:
             self._finished = self._finished or f"the mean return reached {target:g}"
         for callback in self._experiment.callbacks:
             callback.on_evaluation(self._view(), row)
-        return row.mean
 
     def _log_metrics(self) -> None:
         self._log_rows.done(steps=self._loop.steps)
@@ -249,8 +205,8 @@ class Trainer:
                 f"warning: a row of the log could not be written: {error}. It is kept in memory and tried again."
             )
 
-    def _save_checkpoint(self, *, score: float | None) -> None:
-        steps = self._loop.steps
+    def _save_checkpoint(self) -> None:
+        steps, scored = self._loop.steps, self._scored
         self._checkpoints.done(steps=steps)
         try:
             self._store.save(
@@ -258,7 +214,8 @@ class Trainer:
                 parts={AGENT_PART: to_numpy(self._loop.agent_parameters()), TRAINING_PART: self._loop.state()},
                 counters=self._counters(),
                 agent_parts=(AGENT_PART,),
-                score=score,
+                score=scored.row.mean if scored is not None and scored.policy.steps == steps else None,
+                needs=[] if self._evaluating is None else [own.steps for own in self._evaluating.outstanding],
             )
             self._saved_steps = steps
         except (CheckpointFailed, OSError) as error:
@@ -270,18 +227,15 @@ class Trainer:
             raise OSError("the logs are not complete, so that no checkpoint can be made")
         return {
             "counters": dataclasses.asdict(self._loop.counters),
-            "schedules": {
-                name: {"next": schedule.next, "last": schedule.last} for name, schedule in self._schedules().items()
-            },
+            "log_rows": self._log_rows.state(),
+            "checkpoints": self._checkpoints.state(),
+            "evaluating": None if self._evaluating is None else self._evaluating.state(),
             "best_score": self._best_score,
             "wall_seconds": self._wall_seconds(),
             "finished": self._finished,
             "means": self._means.state(),
             "logs": self._logs.lengths().to_json(),
         }
-
-    def _schedules(self) -> dict[str, Schedule]:
-        return {"evaluation": self._evaluations, "log": self._log_rows, "checkpoint": self._checkpoints}
 
     def _wall_seconds(self) -> float:
         return self._wall_seconds_before + time.monotonic() - self._started

@@ -6,14 +6,11 @@ and blocking. Nothing is locked between processes, and the memory has no name, s
 
 from triax.rollout.processes.board import PolicyBoard
 from triax.rollout.processes.channel import Channel, ChannelDamaged
-from triax.rollout.processes.fleet import ProcessFleet, ProcessFleetState
-from triax.rollout.processes.worker import MakePolicy
+from triax.rollout.processes.fleet import ProcessFleet
 
 __all__ = [
     "Channel",
     "ChannelDamaged",
-    "MakePolicy",
     "PolicyBoard",
     "ProcessFleet",
-    "ProcessFleetState",
 ]

@@ -2,16 +2,14 @@
 
 import contextlib
 import multiprocessing
-import multiprocessing.resource_tracker
 import os
-import signal
 import time
-from collections.abc import Iterator
 
 from triax.rollout.processes.board import PolicyBoard
 from triax.rollout.processes.channel import Channel
+from triax.rollout.processes.spawning import end_child, start_child
 from triax.rollout.processes.status import WorkerStatus
-from triax.rollout.processes.worker import SIGNALS, WorkerLinks, run_worker
+from triax.rollout.processes.worker import WorkerLinks, run_worker
 
 
 class WorkerLife:
@@ -30,7 +28,7 @@ class WorkerLife:
     ) -> None:
         """Start the process.
 
-        :param setup: a pickled :class:`~triax.rollout.processes.worker.WorkerSetup`.
+        :param setup: a pickled :class:`~triax.rollout.workers.WorkerSetup`.
         :param board: where it finds policies.
         :param worker: the worker's number.
         :param number: how often it was started before.
@@ -50,9 +48,9 @@ class WorkerLife:
             theirs, lifeline = multiprocessing.Pipe(duplex=False)
             made.callback(lifeline.close)
             with theirs:
-                self._process = multiprocessing.get_context("spawn").Process(
+                self._process = start_child(
                     target=run_worker,
-                    kwargs={
+                    arguments={
                         "setup": setup,
                         "links": WorkerLinks(board=board, channel=self.channel, status=self.status, lifeline=theirs),
                         "worker": worker,
@@ -60,13 +58,30 @@ class WorkerLife:
                         "parent": os.getpid(),
                     },
                     name=f"triax-worker-{worker}",
-                    daemon=True,
                 )
-                with _signals_wait(), _variables(JAX_PLATFORMS="cpu", OMP_NUM_THREADS="1"):
-                    self._process.start()
             # A process that was started is of use to nobody once it cannot be reached any more.
             self._open = made.pop_all()
         self.process_id = self._process.pid or 0
+
+    @property
+    def resets(self) -> int:
+        """How many episodes it has begun."""
+        return self.status.resets
+
+    @property
+    def seconds_waited(self) -> float:
+        """How long it has waited for the trainer."""
+        return self.status.seconds_waited
+
+    @property
+    def place(self) -> str:
+        """Where it runs, for the user."""
+        return f"process {self.process_id}"
+
+    @property
+    def doing(self) -> str:
+        """What it is at, for the user."""
+        return f"is at {self.status.phase.name.lower()} for {self.status.seconds_in_phase:.0f} s"
 
     @property
     def is_alive(self) -> bool:
@@ -88,39 +103,5 @@ class WorkerLife:
 
         :param deadline: when to use force, on the clock of ``time.monotonic``.
         """
-        self._process.join(max(0.0, deadline - time.monotonic()))
-        if self._process.is_alive():
-            self._process.kill()
-        self._process.join()
-        self._process.close()
+        end_child(self._process, deadline=deadline)
         self._open.close()
-
-
-@contextlib.contextmanager
-def _signals_wait() -> Iterator[None]:
-    """Hold signals back: a process that is started meanwhile begins with them held back, and lets them through itself.
-
-    So Ctrl-C, which goes to all processes, cannot end a worker before it knows what to do about it.
-    """
-    # It would let signals through again when it is started.
-    multiprocessing.resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextlib.contextmanager
-def _variables(**values: str) -> Iterator[None]:
-    """Set environment variables for the processes that are started meanwhile."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

@@ -7,7 +7,7 @@ import time
 
 from triax.rollout.processes.memory import SharedMemory
 
-_PHASE, _SINCE, _WAITED, _RESETS, _STOP = range(5)
+_PHASE, _SINCE, _WAITED, _RESETS, _STEPS, _STOP = range(6)
 
 
 class Phase(enum.IntEnum):
@@ -25,7 +25,7 @@ class WorkerStatus:
     def __init__(self) -> None:
         """Begin in the phase START, now."""
         self._memory = SharedMemory(size=64)
-        self._words = self._memory.words(offset=0, count=5)
+        self._words = self._memory.words(offset=0, count=6)
         self.enter(Phase.START)
 
     @property
@@ -50,6 +50,11 @@ class WorkerStatus:
         return int(self._words[_RESETS])
 
     @property
+    def steps(self) -> int:
+        """How many steps the worker has begun, over all its environments."""
+        return int(self._words[_STEPS])
+
+    @property
     def stop_requested(self) -> bool:
         """Whether the worker is to end."""
         return bool(self._words[_STOP])
@@ -67,6 +72,8 @@ class WorkerStatus:
         words[_PHASE] = phase
         if phase == Phase.RESET:
             words[_RESETS] += 1
+        elif phase == Phase.STEP:
+            words[_STEPS] += 1
 
     def request_stop(self) -> None:
         """Ask the worker to end; by the trainer."""
@@ -83,4 +90,4 @@ class WorkerStatus:
     def __setstate__(self, state: dict[str, SharedMemory]) -> None:
         """Take it over in the worker."""
         self._memory = state["memory"]
-        self._words = self._memory.words(offset=0, count=5)
+        self._words = self._memory.words(offset=0, count=6)

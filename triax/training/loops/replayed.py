@@ -1,6 +1,5 @@
 """Learning from all experience kept so far, or from a mixture of that and a dataset."""
 
-import math
 from typing import Any
 
 import numpy as np
@@ -18,12 +17,13 @@ from triax.training.loops.base import (
     compiled_updates,
     update_number,
 )
+from triax.training.loops.limiter import RateLimiter
 from triax.trees import Tree, replace, to_numpy
 from triax.types import ActionMode, Chunk
 
 
 class ReplayLoop(FleetLoop):
-    """Collects, keeps, and updates in a fixed ratio.
+    """Collects, keeps, and updates in a fixed ratio, within a tolerance.
 
     An iteration collects as many steps as one compiled call of updates asks for, and makes the calls that are due.
     While the device works, the batches of the next call are drawn: from the replay as it is then, so that which rows
@@ -36,6 +36,7 @@ class ReplayLoop(FleetLoop):
     :param replay: keeps it.
     :param source: where batches are drawn from: the replay, or a mixture with it.
     :param updates_per_call: updates in one compiled call.
+    :param ratio_tolerance: how many updates either side may be ahead of the other, beyond one call.
     :param seed: the run's seed.
     :ivar replay: keeps experience.
     """
@@ -50,6 +51,7 @@ class ReplayLoop(FleetLoop):
         replay: Replay,
         source: BatchSource,
         updates_per_call: int,
+        ratio_tolerance: int = 0,
         seed: int,
     ) -> None:
         super().__init__(learner=learner, fleet=fleet, seed=seed)
@@ -57,7 +59,12 @@ class ReplayLoop(FleetLoop):
         self._batch_size = batch_size
         self.replay = replay
         self._source = source
-        self._updates_per_call = updates_per_call
+        self._limiter = RateLimiter(
+            updates_per_step=plan.updates_per_step,
+            warmup_steps=plan.warmup_steps,
+            tolerance=ratio_tolerance,
+            updates_per_call=updates_per_call,
+        )
         self._seed = seed
         self._updates = compiled_updates(learner=learner)
         self._prepared: Tree | None = None
@@ -65,16 +72,17 @@ class ReplayLoop(FleetLoop):
 
     def advance(self, *, limit: int) -> Iteration:
         """Collect and update; see :meth:`Loop.advance`."""
-        chunks = self._collect(steps=min(limit, self._steps_to_collect()))
+        wanted = self._limiter.wanted(self.counters)
+        chunks = self._collect(minimum=min(limit, wanted.needed), maximum=min(limit, wanted.welcome))
         lags = tuple(self.counters.policy_version - chunk.policy_version for chunk in chunks)
         metrics = []
-        while self._updates_due() >= self._updates_per_call:
+        for _ in range(self._limiter.calls_due(self.counters)):
             batches = self._sample() if self._prepared is None else self._prepared
             self._prepared = None
             self.learner_state, output = self._updates(
                 self.learner_state, batches, self._update_key, update_number(self.counters.updates)
             )
-            self.counters.updates += self._updates_per_call
+            self.counters.updates += self._limiter.updates_per_call
             metrics.append(output.metrics)
             if not self._source.uses_feedback:
                 self._prepared = self._sample()
@@ -102,38 +110,24 @@ class ReplayLoop(FleetLoop):
 
     def acting_mode(self) -> ActionMode:
         """Act at random at first, then by the policy."""
-        return ActionMode.RANDOM if self._warming_up else ActionMode.SAMPLE
+        return ActionMode.RANDOM if self._limiter.warming_up(self.counters) else ActionMode.SAMPLE
 
-    @property
-    def _warming_up(self) -> bool:
-        return self.counters.environment_steps < self._plan.warmup_steps
-
-    def _collect(self, *, steps: int) -> list[Chunk]:
-        warming_up = self._warming_up
-        chunks = self.fleet.collect(minimum=steps, maximum=steps, timeout=COLLECT_SECONDS)
+    def _collect(self, *, minimum: int, maximum: int) -> list[Chunk]:
+        warming_up = self._limiter.warming_up(self.counters)
+        chunks = self.fleet.collect(minimum=minimum, maximum=maximum, timeout=COLLECT_SECONDS)
         for chunk in chunks:
             self.replay.insert(chunk)
             if self.learner.ingests:
                 self.learner_state, _ = self._ingest(state=self.learner_state, chunk=chunk.trajectory)
             self.counters.environment_steps += chunk.steps
-        if warming_up and not self._warming_up:
+        if warming_up and not self._limiter.warming_up(self.counters):
             self.publish()
         return chunks
-
-    def _updates_due(self) -> int:
-        learning_steps = self.counters.environment_steps - self._plan.warmup_steps
-        return math.floor(learning_steps * self._plan.updates_per_step) - self.counters.updates
-
-    def _steps_to_collect(self) -> int:
-        if self._warming_up:
-            return self._plan.warmup_steps - self.counters.environment_steps
-        missing = self._updates_per_call - self._updates_due()
-        return max(1, math.ceil(missing / self._plan.updates_per_step))
 
     def _sample(self) -> Tree:
         return self._source.sample(
             unit=self._plan.unit,
             batch_size=self._batch_size,
-            batches=self._updates_per_call,
+            batches=self._limiter.updates_per_call,
             generator=derive_generator(seed=self._seed, name=("replay", self.counters.updates)),
         )

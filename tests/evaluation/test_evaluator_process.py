@@ -1,0 +1,198 @@
+"""The evaluator in a process of its own."""
+
+import dataclasses
+import functools
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jaxtyping import Array, Bool
+
+from triax.environments.probes import CounterProbe
+from triax.evaluation import Evaluation, EvaluationConfig, Evaluator, EvaluatorProcess
+from triax.random import KeyArray
+from triax.rollout import CannotSendToWorkers, SupervisionConfig, WorkersFailed
+from triax.spaces import space_spec
+from triax.trees import Tree
+from triax.types import ActionMode, PolicyOutput
+
+CONFIG = EvaluationConfig(episodes=3, environments=2)
+
+
+class Troubled(CounterProbe):
+    """Sleeps or raises in its first step, as long as a file is there.
+
+    :param trouble: "sleep" or "raise".
+    :param file: is removed when there was trouble.
+    """
+
+    def __init__(self, *, trouble: str, file: Path) -> None:
+        super().__init__()
+        self._trouble = trouble
+        self._file = file
+
+    def step(self, action: Any) -> Any:
+        if self._trouble == "always raise":
+            raise RuntimeError("the wheels came off")
+        if self._file.exists():
+            self._file.unlink()
+            if self._trouble == "raise":
+                raise RuntimeError("the wheels came off")
+            time.sleep(3600.0)
+        return super().step(action)
+
+
+@dataclasses.dataclass(frozen=True)
+class ConstantPolicy:
+    """Takes the action that its parameter says."""
+
+    def initial_carry(self, *, batch_shape: tuple[int, ...]) -> Tree:
+        return ()
+
+    def act(
+        self,
+        *,
+        parameters: Tree,
+        carry: Tree,
+        observation: Tree,
+        is_first: Bool[Array, " B"],
+        key: KeyArray,
+        mode: ActionMode,
+    ) -> PolicyOutput:
+        action = jnp.broadcast_to(parameters["action"], is_first.shape).astype(jnp.int32)
+        return PolicyOutput(action=action, carry=carry, extras={})
+
+
+def parameters_of(action: int) -> Tree:
+    return {"action": np.array(action, np.int32)}
+
+
+@contextmanager
+def running(*, supervision: SupervisionConfig | None = None, **environment: Any) -> Iterator[EvaluatorProcess]:
+    probe = CounterProbe()
+    evaluator = EvaluatorProcess(
+        make=functools.partial(Troubled, **environment) if environment else CounterProbe,
+        make_policy=ConstantPolicy,
+        observation_spec=space_spec(space=probe.observation_space, role="observation"),
+        action_spec=space_spec(space=probe.action_space, role="action"),
+        config=CONFIG,
+        supervision=supervision or SupervisionConfig(),
+    )
+    try:
+        yield evaluator
+        process = evaluator.process
+    finally:
+        evaluator.close()
+    assert evaluator.process is None
+    assert process is None or not Path(f"/proc/{process}").exists()
+
+
+def results(evaluator: EvaluatorProcess, *, seconds: float = 60.0) -> list[Evaluation]:
+    found: list[Evaluation] = []
+    deadline = time.monotonic() + seconds
+    while evaluator.outstanding and time.monotonic() < deadline:
+        found += evaluator.finished(seconds=0.5)
+    assert not evaluator.outstanding
+    return found
+
+
+def expected(action: int, *, evaluation_seed: int) -> Evaluation:
+    probe = CounterProbe()
+    evaluator = Evaluator(
+        make=CounterProbe,
+        policy=ConstantPolicy(),
+        observation_spec=space_spec(space=probe.observation_space, role="observation"),
+        action_spec=space_spec(space=probe.action_space, role="action"),
+        config=CONFIG,
+    )
+    evaluation = evaluator.evaluate(parameters=parameters_of(action), evaluation_seed=evaluation_seed)
+    evaluator.close()
+    assert evaluation is not None
+    return evaluation
+
+
+def test_requests_are_answered_in_turn_as_in_line() -> None:
+    with running() as evaluator:
+        assert evaluator.finished() == []
+        for action, seed in ((0, 5), (1, 5), (1, 6)):
+            evaluator.request(parameters=parameters_of(action), evaluation_seed=seed)
+        assert evaluator.outstanding == 3
+        found = results(evaluator)
+        assert evaluator.finished(seconds=5.0) == []
+    assert found == [expected(action, evaluation_seed=seed) for action, seed in ((0, 5), (1, 5), (1, 6))]
+
+
+def test_large_parameters_do_not_hold_up_the_trainer() -> None:
+    with running() as evaluator:
+        for _ in range(3):
+            evaluator.request(
+                parameters=parameters_of(1) | {"rest": np.zeros(3_000_000, np.float32)}, evaluation_seed=0
+            )
+        assert len(results(evaluator)) == 3
+
+
+def test_a_killed_evaluator_is_started_again_and_leaves_nothing_out(capfd: pytest.CaptureFixture[str]) -> None:
+    with running() as evaluator:
+        evaluator.request(parameters=parameters_of(0), evaluation_seed=5)
+        first = results(evaluator)
+        assert evaluator.process is not None
+        os.kill(evaluator.process, signal.SIGKILL)
+        for action in (1, 0):
+            evaluator.request(parameters=parameters_of(action), evaluation_seed=6)
+        found = first + results(evaluator)
+    assert found == [expected(action, evaluation_seed=seed) for action, seed in ((0, 5), (1, 6), (0, 6))]
+    assert "the evaluator" in capfd.readouterr().err
+
+
+def test_an_evaluator_that_hangs_is_replaced(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "trouble"
+    file.touch()
+    # The first step's limit is that of a start, for it compiles.
+    with running(supervision=SupervisionConfig(start_seconds=8.0), trouble="sleep", file=file) as evaluator:
+        evaluator.request(parameters=parameters_of(1), evaluation_seed=5)
+        assert results(evaluator) == [expected(1, evaluation_seed=5)]
+    assert "has been at one start for more than 8 s" in capfd.readouterr().err
+
+
+def test_an_evaluator_that_can_never_begin_ends_the_run(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with running(trouble="always raise", file=tmp_path / "none") as evaluator:
+        evaluator.request(parameters=parameters_of(1), evaluation_seed=5)
+        with pytest.raises(WorkersFailed, match=r"could not begin: it failed with .*the wheels came off"):
+            results(evaluator)
+    assert "Traceback" in capfd.readouterr().err
+
+
+def test_past_the_budget_it_is_not_started_again() -> None:
+    with running(supervision=SupervisionConfig(restarts=1)) as evaluator:
+        evaluator.request(parameters=parameters_of(1), evaluation_seed=5)
+        results(evaluator)
+
+        def kill_and_ask_again() -> None:
+            assert evaluator.process is not None
+            os.kill(evaluator.process, signal.SIGKILL)
+            evaluator.request(parameters=parameters_of(1), evaluation_seed=6)
+            results(evaluator)
+
+        kill_and_ask_again()
+        with pytest.raises(WorkersFailed, match=r"rollout.supervision.restarts"):
+            kill_and_ask_again()
+
+
+def test_an_environment_that_cannot_be_sent_is_refused() -> None:
+    probe = CounterProbe()
+    with pytest.raises(CannotSendToWorkers, match="the environment cannot be sent"):
+        EvaluatorProcess(
+            make=lambda: CounterProbe(),
+            make_policy=ConstantPolicy,
+            observation_spec=space_spec(space=probe.observation_space, role="observation"),
+            action_spec=space_spec(space=probe.action_space, role="action"),
+            config=CONFIG,
+            supervision=SupervisionConfig(),
+        )

@@ -1,0 +1,167 @@
+"""An experiment on a Ray of two nodes, both on this machine, one of which is killed in the middle."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+from cluster_helpers import descendants, free_port, scratch_ray
+
+SCRIPT = Path(__file__).with_name("cluster_experiment.py")
+HEALTH = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500, "health_check_failure_threshold": 4}
+
+
+def start(*arguments: str, variables: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+    """Start a node, which lives as long as the process."""
+    ray = str(Path(sys.executable).with_name("ray"))
+    command = [ray, "start", "--block", "--num-cpus", "2", "--disable-usage-stats", *arguments]
+    return subprocess.Popen(
+        command,
+        env=os.environ | variables,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def kill(node: "subprocess.Popen[bytes]") -> None:
+    """Kill a node with all that runs on it, as a machine that loses its power; a raylet's actors would outlive it."""
+    for process in [node.pid, *descendants(node.pid)]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+    node.wait()
+
+
+def wait_for_nodes(count: int, *, address: str, variables: Mapping[str, str], seconds: float = 120.0) -> None:
+    """Wait until so many nodes are part of the cluster."""
+    script = (
+        "import ray, sys; ray.init(address=sys.argv[1], logging_level='ERROR', log_to_driver=False); "
+        "print(sum(node['Alive'] for node in ray.nodes()))"
+    )
+    deadline = time.monotonic() + seconds
+    while True:
+        found = subprocess.run(
+            [sys.executable, "-c", script, address],
+            env=os.environ | variables,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=seconds,
+        )
+        if found.returncode == 0 and int(found.stdout.split()[-1]) == count:
+            return
+        assert time.monotonic() < deadline, found.stderr
+        time.sleep(0.5)
+
+
+@contextlib.contextmanager
+def two_nodes() -> "Iterator[tuple[str, Sequence[subprocess.Popen[bytes]], Mapping[str, str]]]":
+    """Run a cluster of two nodes, that lets in who has the token.
+
+    :return: its address, the nodes (first the head), and the environment variables of who belongs to it.
+    """
+    with scratch_ray() as variables, contextlib.ExitStack() as nodes:
+        address = f"127.0.0.1:{(port := free_port())}"
+        head = start(
+            "--head",
+            *("--port", str(port), "--temp-dir", variables["RAY_TMPDIR"], "--include-dashboard", "false"),
+            *("--system-config", json.dumps(HEALTH)),
+            variables=variables,
+        )
+        nodes.callback(kill, head)
+        wait_for_nodes(1, address=address, variables=variables)
+        second = start("--address", address, variables=variables)
+        nodes.callback(kill, second)
+        wait_for_nodes(2, address=address, variables=variables)
+        yield address, (head, second), variables
+
+
+def rows_of(path: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+@pytest.mark.slow
+def test_a_run_on_two_nodes_completes_when_one_of_them_is_killed(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    metrics = run / "metrics.jsonl"
+    with two_nodes() as (address, (_, second), variables):
+        trainer = subprocess.Popen(
+            [sys.executable, str(SCRIPT), "train", "--run-directory", str(run), "--rollout.ray-address", address],
+            env=os.environ | variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        deadline = time.monotonic() + 240.0
+        while len(rows_of(metrics)) < 3:
+            assert time.monotonic() < deadline
+            assert trainer.poll() is None, trainer.communicate()
+            time.sleep(0.02)
+        workers = [process for process in descendants(second.pid) if is_worker(process)]
+        assert len(workers) == 1  # Ray has spread the two
+        kill(second)
+        killed_at = rows_of(metrics)[-1]["environment_steps"]
+        said, _ = trainer.communicate(timeout=300)
+    assert trainer.returncode == 0, said
+    assert "is gone: The actor" in said
+    steps = [row["environment_steps"] for row in rows_of(metrics)]
+    assert killed_at < 5000.0
+    assert steps == sorted(set(steps))
+    assert [step // 250 for step in steps] == list(range(1, 25))
+    assert steps[-1] >= 6000
+    assert [row["environment_steps"] // 3000 for row in rows_of(run / "evaluations.jsonl")] == [0, 1, 2]
+
+
+def is_worker(process: int) -> bool:
+    return Path(f"/proc/{process}/cmdline").read_bytes().startswith(b"ray::RayWorker")
+
+
+def test_an_address_without_a_cluster_ends_the_command_soon_and_with_a_message(tmp_path: Path) -> None:
+    address = f"127.0.0.1:{free_port()}"  # Ray itself would try for minutes
+    found = subprocess.run(
+        [sys.executable, str(SCRIPT), "train", "--run-directory", str(tmp_path), "--rollout.ray-address", address],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert found.returncode == 1
+    assert f"error: rollout.ray_address='{address}': no Ray cluster answers there" in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+@pytest.mark.slow
+def test_an_interrupted_run_ends_with_a_checkpoint_and_leaves_no_ray(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with scratch_ray() as variables:
+        trainer = subprocess.Popen(
+            [sys.executable, str(SCRIPT), "train", "--run-directory", str(run)],
+            env=os.environ | variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        deadline = time.monotonic() + 240.0
+        while not rows_of(run / "metrics.jsonl"):
+            assert time.monotonic() < deadline
+            assert trainer.poll() is None, trainer.communicate()
+            time.sleep(0.02)
+        started = descendants(trainer.pid)
+        assert any(is_worker(process) for process in started)
+        os.killpg(trainer.pid, signal.SIGINT)  # as Ctrl-C does
+        said, _ = trainer.communicate(timeout=60)
+        assert trainer.returncode == 130, said
+        assert "Go on with: triax resume" in said
+        assert "is gone" not in said
+        deadline = time.monotonic() + 20.0
+        while any(Path(f"/proc/{process}").exists() for process in started):
+            assert time.monotonic() < deadline, "Ray has left processes"
+            time.sleep(0.1)

@@ -1,0 +1,264 @@
+"""The evaluator in a process of its own: it plays the policies that it is given, one after the other."""
+
+import collections
+import contextlib
+import dataclasses
+import multiprocessing
+import os
+import pickle
+import sys
+import time
+from multiprocessing.connection import Connection
+from typing import Any
+
+from triax.evaluation.config import EvaluationConfig
+from triax.evaluation.evaluator import Evaluation, Evaluator
+from triax.rollout import MakeEnvironment, RestartBudget, SupervisionConfig, WorkersFailed
+from triax.rollout.processes.spawning import begin_child, end_child, start_child, use_one_thread
+from triax.rollout.processes.status import Phase, WorkerStatus
+from triax.rollout.supervision import check_can_be_sent
+from triax.rollout.workers import MakePolicy, WorkerFailure
+from triax.spaces import SpaceSpec
+from triax.trees import Tree, to_numpy
+
+_CLOSE_SECONDS = 1.0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Setup:
+    make: MakeEnvironment
+    make_policy: MakePolicy
+    observation_spec: SpaceSpec
+    action_spec: SpaceSpec
+    config: EvaluationConfig
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Request:
+    parameters: Tree
+    evaluation_seed: int
+
+
+class EvaluatorProcess:
+    """Evaluates beside training: what it was asked for, in turn, each once, also if its process dies meanwhile."""
+
+    def __init__(
+        self,
+        *,
+        make: MakeEnvironment,
+        make_policy: MakePolicy,
+        observation_spec: SpaceSpec,
+        action_spec: SpaceSpec,
+        config: EvaluationConfig,
+        supervision: SupervisionConfig,
+    ) -> None:
+        """Prepare; the process starts with the first request.
+
+        :param make: makes one environment; can be pickled.
+        :param make_policy: makes the policy, in the process; can be pickled.
+        :param observation_spec: the spec of the observations.
+        :param action_spec: the spec of the actions.
+        :param config: how many episodes, and how to act.
+        :param supervision: when it counts as hung, and how often it is started again.
+        :raises CannotSendToWorkers: if the environment or the policy cannot be pickled.
+        """
+        check_can_be_sent(environment=make, policy=make_policy)
+        self._setup = pickle.dumps(
+            _Setup(
+                make=make,
+                make_policy=make_policy,
+                observation_spec=observation_spec,
+                action_spec=action_spec,
+                config=config,
+            )
+        )
+        self._supervision = supervision
+        self._budget = RestartBudget(config=supervision)
+        self._requests: collections.deque[_Request] = collections.deque()
+        self._life: _Life | None = None
+        self._delivered = False
+
+    @property
+    def outstanding(self) -> int:
+        """How many requests have no result yet."""
+        return len(self._requests)
+
+    @property
+    def process(self) -> int | None:
+        """The process; None before it is started."""
+        return None if self._life is None else self._life.process_id
+
+    def request(self, *, parameters: Tree, evaluation_seed: int) -> None:
+        """Ask for an evaluation.
+
+        :param parameters: the learner's ``policy_parameters``; copied.
+        :param evaluation_seed: see :meth:`Evaluator.evaluate`.
+        :raises WorkersFailed: if the process could not be started.
+        """
+        self._requests.append(_Request(parameters=to_numpy(parameters), evaluation_seed=evaluation_seed))
+        self._proceed()
+
+    def finished(self, *, seconds: float = 0.0) -> list[Evaluation]:
+        """Take the results that are there.
+
+        :param seconds: how long to wait for the first.
+        :return: results, in the order of the requests.
+        :raises WorkersFailed: if the process failed too often, or could never begin.
+        """
+        evaluations: list[Evaluation] = []
+        deadline = time.monotonic() + seconds
+        while self._requests:
+            self._proceed()
+            assert self._life is not None
+            remaining = 0.0 if evaluations else max(0.0, deadline - time.monotonic())
+            found = self._life.receive(seconds=min(0.2, remaining))
+            if isinstance(found, Evaluation):
+                self._requests.popleft()
+                self._delivered = True
+                evaluations.append(found)
+            elif isinstance(found, WorkerFailure):
+                self._replace(reason=f"failed with {found.summary}\n{found.traceback}")
+            elif not self._life.is_alive:
+                self._replace(reason="ended by itself")
+            elif (overdue := self._life.overdue(self._supervision)) is not None:
+                self._replace(reason=overdue)
+            elif evaluations or time.monotonic() >= deadline:
+                break
+        return evaluations
+
+    def close(self) -> None:
+        """End the process; what is outstanding is lost. Closing twice does nothing more."""
+        life, self._life = self._life, None
+        if life is not None:
+            life.close(seconds=_CLOSE_SECONDS)
+        self._requests.clear()
+
+    def _proceed(self) -> None:
+        """Hand over the oldest request, if the process has nothing to do."""
+        if self._life is None:
+            try:
+                self._life = _Life(setup=self._setup)
+            except OSError as error:
+                raise WorkersFailed(f"the evaluator could not be started: {error}") from error
+        if not self._life.busy:
+            self._life.send(self._requests[0])
+
+    def _replace(self, *, reason: str) -> None:
+        life, self._life = self._life, None
+        assert life is not None
+        life.close(seconds=0.0)
+        print(f"triax: the evaluator (process {life.process_id}) {reason}", file=sys.stderr, flush=True)
+        headline = reason.splitlines()[0]
+        if not self._delivered and "failed" in headline:
+            raise WorkersFailed(f"the evaluator could not begin: it {headline}.")
+        if not self._budget.take():
+            raise WorkersFailed(
+                f"the evaluator {headline}; it was started again {self._supervision.restarts} times within "
+                f"{self._supervision.window_seconds:g} s, which is as often as rollout.supervision.restarts allows."
+            )
+
+
+class _Life:
+    """One process, from its start to its end, as the trainer sees it."""
+
+    def __init__(self, *, setup: bytes) -> None:
+        self.busy = False
+        with contextlib.ExitStack() as made:
+            self._status = WorkerStatus()
+            made.callback(self._status.close)
+            self._connection, theirs = multiprocessing.Pipe()
+            made.callback(self._connection.close)
+            their_lifeline, lifeline = multiprocessing.Pipe(duplex=False)
+            made.callback(lifeline.close)
+            with theirs, their_lifeline:
+                self._process = start_child(
+                    target=run_evaluator,
+                    arguments={
+                        "setup": setup,
+                        "connection": theirs,
+                        "status": self._status,
+                        "lifeline": their_lifeline,
+                        "parent": os.getpid(),
+                    },
+                    name="triax-evaluator",
+                )
+            self._open = made.pop_all()
+        self.process_id = self._process.pid or 0
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process.is_alive()
+
+    def send(self, request: _Request) -> None:
+        # It waits for this: a request that does not fit the pipe at once is read while it is written.
+        with contextlib.suppress(OSError):  # It is gone, which is noticed when its answer is waited for.
+            self._connection.send(request)
+        self.busy = True
+
+    def receive(self, *, seconds: float) -> Evaluation | WorkerFailure | None:
+        with contextlib.suppress(EOFError, OSError):
+            if self._connection.poll(seconds):
+                found: Evaluation | WorkerFailure = self._connection.recv()
+                self.busy = False
+                return found
+        return None
+
+    def overdue(self, supervision: SupervisionConfig) -> str | None:
+        """Say what takes too long; None if nothing does."""
+        starts = self._status.phase is Phase.START
+        name, limit = ("start", supervision.start_seconds) if starts else ("step", supervision.step_seconds)
+        if self._status.seconds_in_phase <= limit:
+            return None
+        return f"has been at one {name} for more than {limit:g} s (rollout.supervision.{name}_seconds)"
+
+    def close(self, *, seconds: float) -> None:
+        self._open.close()  # The end of its connections ends it, once it has nothing to do.
+        end_child(self._process, deadline=time.monotonic() + (0.0 if self.busy else seconds))
+
+
+def run_evaluator(
+    *, setup: bytes, connection: Connection, status: WorkerStatus, lifeline: Connection, parent: int
+) -> None:
+    """Be the evaluator; a process's whole life.
+
+    :param setup: a pickled description of what to play.
+    :param connection: to the trainer; requests come, and results go.
+    :param status: where it says what it is at.
+    :param lifeline: ends with the trainer.
+    :param parent: the trainer's process.
+    """
+    begin_child(parent=parent, lifeline=lifeline)
+    try:
+        use_one_thread(core=-1)
+        made: _Setup = pickle.loads(setup)
+        evaluator = Evaluator(
+            make=made.make,
+            policy=made.make_policy(),
+            observation_spec=made.observation_spec,
+            action_spec=made.action_spec,
+            config=made.config,
+        )
+        with contextlib.closing(evaluator), contextlib.suppress(EOFError):
+            while True:
+                _answer(evaluator=evaluator, connection=connection, status=status)
+    except Exception as error:  # whatever it is, the trainer is to know
+        connection.send(WorkerFailure.of(error))
+        sys.exit(1)
+
+
+def _answer(*, evaluator: Evaluator, connection: Connection, status: WorkerStatus) -> None:
+    request: _Request = connection.recv()
+    status.enter(Phase.START)
+    steps = 0
+
+    def tell_progress() -> bool:
+        nonlocal steps
+        # Before the first step comes the policy's compilation, which has the time of a start.
+        status.enter(Phase.START if steps == 0 else Phase.STEP)
+        steps += 1
+        return False
+
+    evaluation: Any = evaluator.evaluate(
+        parameters=request.parameters, evaluation_seed=request.evaluation_seed, stop=tell_progress
+    )
+    connection.send(evaluation)

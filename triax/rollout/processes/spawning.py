@@ -1,0 +1,114 @@
+"""How a process beside the trainer begins and ends: accelerator and Ctrl-C are the trainer's, and it ends with it."""
+
+import contextlib
+import ctypes
+import multiprocessing
+import multiprocessing.resource_tracker
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from typing import Any
+
+import jax
+
+_PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+"""Held back while a process is started."""
+
+
+def start_child(*, target: Callable[..., None], arguments: Mapping[str, Any], name: str) -> SpawnProcess:
+    """Start a process that is spawned, has JAX on the processor only, and holds signals back at first.
+
+    :param target: its whole life, at the top level of a module; it calls :func:`begin_child` first.
+    :param arguments: of the target.
+    :param name: for lists of processes.
+    :return: the process.
+    :raises OSError: if the machine has no memory or no descriptors left.
+    """
+    process = multiprocessing.get_context("spawn").Process(
+        target=target, kwargs=dict(arguments), name=name, daemon=True
+    )
+    with _signals_wait(), _variables(JAX_PLATFORMS="cpu", OMP_NUM_THREADS="1"):
+        process.start()
+    return process
+
+
+def end_child(process: SpawnProcess, *, deadline: float) -> None:
+    """Wait for a process that was asked to end, and end it.
+
+    :param process: the process; not to be used any more afterwards.
+    :param deadline: when to use force, on the clock of ``time.monotonic``.
+    """
+    process.join(max(0.0, deadline - time.monotonic()))
+    if process.is_alive():
+        process.kill()
+    process.join()
+    process.close()
+
+
+def begin_child(*, parent: int, lifeline: Connection) -> None:
+    """Make a process that was started one that ends with the trainer, and leaves Ctrl-C to it.
+
+    :param parent: the trainer's process.
+    :param lifeline: the trainer holds the other end; it ends with the trainer.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes; the trainer decides what it means.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+    system = ctypes.CDLL(None)
+    system.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    system.prctl(_PR_SET_NAME, multiprocessing.current_process().name.encode())  # as ps and top show it
+    if os.getppid() != parent:
+        os._exit(1)
+    threading.Thread(target=_watch, args=(lifeline,), daemon=True).start()
+
+
+def use_one_thread(*, core: int) -> None:
+    """Have JAX start with one thread, by showing it one core; then give all cores back.
+
+    :param core: which; counted around if there are fewer.
+    """
+    cores: Any = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {sorted(cores)[core % len(cores)]})
+    jax.devices()
+    os.sched_setaffinity(0, cores)
+
+
+def _watch(lifeline: Connection) -> None:
+    try:
+        lifeline.recv_bytes()
+    except (EOFError, OSError):
+        os._exit(1)
+
+
+@contextlib.contextmanager
+def _signals_wait() -> Iterator[None]:
+    """Hold signals back: a process that is started meanwhile begins with them held back, and lets them through itself.
+
+    So Ctrl-C, which goes to all processes, cannot end a worker before it knows what to do about it.
+    """
+    # It would let signals through again when it is started.
+    multiprocessing.resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def _variables(**values: str) -> Iterator[None]:
+    """Set environment variables for the processes that are started meanwhile."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
