@@ -65,6 +65,7 @@ class FleetReport:
     :ivar episodes: episodes that ended in them.
     :ivar resets: episodes begun.
     :ivar restarts: workers that were started again after a failure.
+    :ivar lost_steps: actions taken by these and never handed over, as far as that is known.
     :ivar seconds_waited: how long ``collect`` has waited for experience.
     :ivar worker_seconds_waited: how long workers have waited for the trainer, over all of them.
     """
@@ -73,6 +74,7 @@ class FleetReport:
     episodes: int
     resets: int
     restarts: int = 0
+    lost_steps: int = 0
     seconds_waited: float = 0.0
     worker_seconds_waited: float = 0.0
 

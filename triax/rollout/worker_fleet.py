@@ -26,6 +26,7 @@ class WorkerFleetState:
     :ivar episodes: episodes that ended in them, [].
     :ivar resets: episodes begun, [].
     :ivar restarts: workers that were started again, [].
+    :ivar lost_steps: environment steps that were made and never handed over, as far as that is known, [].
     :ivar seconds_waited: by ``collect``, and by all workers together, [2].
     """
 
@@ -34,6 +35,7 @@ class WorkerFleetState:
     episodes: Int[np.ndarray, ""]
     resets: Int[np.ndarray, ""]
     restarts: Int[np.ndarray, ""]
+    lost_steps: Int[np.ndarray, ""]
     seconds_waited: Float[np.ndarray, "2"]
 
 
@@ -51,6 +53,10 @@ class Life(Protocol):
     @property
     def resets(self) -> int:
         """How many episodes it has begun."""
+
+    @property
+    def lost_steps(self) -> int | None:
+        """How many environment steps it has made that are lost if it ends now; None if that cannot be known."""
 
     @property
     def seconds_waited(self) -> float:
@@ -93,6 +99,7 @@ class WorkerFleet(abc.ABC, Generic[LifeT]):
         self._failure: WorkersFailed | None = None
         self._budget = RestartBudget(config=config.supervision)
         self._restarts = 0
+        self._lost_steps = 0
         self._environment_steps = 0
         self._episodes = 0
         self._resets_of_past_lives = 0
@@ -193,6 +200,7 @@ class WorkerFleet(abc.ABC, Generic[LifeT]):
             episodes=self._episodes,
             resets=self._resets_of_past_lives + sum(life.resets for life in lives),
             restarts=self._restarts,
+            lost_steps=self._lost_steps,
             seconds_waited=self._seconds_waited,
             worker_seconds_waited=self._waited_of_past_lives + sum(life.seconds_waited for life in lives),
         )
@@ -209,6 +217,7 @@ class WorkerFleet(abc.ABC, Generic[LifeT]):
             episodes=np.array(self._episodes, np.int64),
             resets=np.array(report.resets, np.int64),
             restarts=np.array(report.restarts, np.int64),
+            lost_steps=np.array(report.lost_steps, np.int64),
             seconds_waited=np.array([report.seconds_waited, report.worker_seconds_waited], np.float64),
         )
 
@@ -228,6 +237,7 @@ class WorkerFleet(abc.ABC, Generic[LifeT]):
         self._episodes = int(state.episodes)
         self._resets_of_past_lives = int(state.resets)
         self._restarts = int(state.restarts)
+        self._lost_steps = int(state.lost_steps)
         self._seconds_waited, self._waited_of_past_lives = (float(seconds) for seconds in state.seconds_waited)
 
     def close(self) -> None:
@@ -275,6 +285,9 @@ class WorkerFleet(abc.ABC, Generic[LifeT]):
         self._resets_of_past_lives += life.resets
         self._waited_of_past_lives += life.seconds_waited
         self._restarts += 1
+        if life.lost_steps is not None:
+            self._lost_steps += life.lost_steps
+            say(f"worker {worker} begins anew; {life.lost_steps} steps that it had not handed over are lost")
         life.close()
         self._begin(worker)
 

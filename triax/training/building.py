@@ -246,8 +246,9 @@ def make_policy(*, config: LearnerConfig, spec: EnvironmentSpec) -> Policy:
 
 
 def _replay(*, experiment: Experiment, learner: Learner[Any], spec: EnvironmentSpec, plan: ReplayPlan) -> Replay:
-    # A short run keeps everything in less room than the config allows.
-    capacity = min(experiment.replay.capacity, max(experiment.total_steps, plan.batch_size))
+    # A short run keeps everything in less room than the config allows, also if one worker makes all of it.
+    uneven = 1 if experiment.rollout.backend == "inline" else experiment.rollout.workers
+    capacity = min(experiment.replay.capacity, max(experiment.total_steps, plan.batch_size) * uneven)
     replay = Replay(
         config=dataclasses.replace(experiment.replay, capacity=capacity),
         observation_spec=spec.observation,

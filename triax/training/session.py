@@ -22,6 +22,7 @@ from triax.runs import (
     environment_description,
     plot_run,
     read_evaluations,
+    read_metrics,
     write_video,
 )
 from triax.training.building import Parts, build
@@ -208,8 +209,11 @@ def _train(
             state = store.load(steps=checkpoint, part=TRAINING_PART, template=parts.loop.state(), exact_shapes=False)
             store.discard_after(checkpoint)
             trainer.restore(state=state, counters=counters)
+            reached = max((row.environment_steps for row in read_metrics(run)), default=0)
             logs.cut_back(LogLengths.from_json(counters["logs"]), environment_steps=parts.loop.steps)
-            progress.say(f"resumed from checkpoint {checkpoint}")
+            lost = reached - parts.loop.counters.environment_steps
+            said = f"; {lost:,} or more environment steps after it are lost, and made anew" if lost > 0 else ""
+            progress.say(f"resumed from checkpoint {checkpoint}{said}")
         return trainer.run()
 
 

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,6 @@ from cluster_helpers import (
 )
 
 import triax
-from triax.environments.probes import CounterProbe
 from triax.rollout import CannotSendToWorkers, Fleet, RolloutConfig, SupervisionConfig, WorkersFailed
 from triax.rollout.cluster import RayFleet, RayNotInstalled
 from triax.rollout.cluster.connection import RayConnection
@@ -36,7 +35,6 @@ RAY = RolloutConfig(backend="ray")
 @pytest.fixture(scope="module")
 def shared_ray() -> Iterator[RayConnection]:
     """A Ray with room for two workers; fleets use the connection that is there."""
-    before = set(descendants(os.getpid()))
     with scratch_ray() as variables:
         os.environ.update(variables)
         handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
@@ -46,11 +44,17 @@ def shared_ray() -> Iterator[RayConnection]:
         connection.close()
         connection.close()
         deadline = time.monotonic() + 20.0
-        while set(descendants(os.getpid())) - before:
+        while any(is_of_ray(process) for process in descendants(os.getpid())):
             assert time.monotonic() < deadline, "Ray has left processes"
             time.sleep(0.1)
         for name in variables:
             del os.environ[name]
+
+
+def is_of_ray(process: int) -> bool:
+    with suppress(OSError):
+        return b"ray" in Path(f"/proc/{process}/cmdline").read_bytes()
+    return False
 
 
 @contextmanager
@@ -76,6 +80,7 @@ def test_a_ray_of_our_own_listens_on_this_machine_only(shared_ray: RayConnection
     sockets = {
         os.readlink(link)
         for process in descendants(os.getpid())
+        if is_of_ray(process)
         for link in Path(f"/proc/{process}/fd").iterdir()
         if os.readlink(link).startswith("socket:")
     }
@@ -264,7 +269,7 @@ def test_an_on_policy_run_learns_from_chunks_that_lie_in_rays_memory(tmp_path: P
     experiment = triax.Experiment(
         name="on_policy",
         learner=triax.PPOConfig(actor=small, critic=small, steps=4096, epochs=1, minibatch_size=1024),
-        environment=triax.EnvironmentConfig(factory=CounterProbe),
+        environment=triax.EnvironmentConfig(id="Pendulum-v1"),
         rollout=RAY,
         total_steps=12_000,
         evaluation=triax.EvaluationConfig(interval=12_000, episodes=2, environments=2),

@@ -185,6 +185,7 @@ def test_what_a_worker_wrote_before_it_hung_is_kept() -> None:
             chunks += fleet.collect(minimum=1, maximum=1)
         origins = [chunk.origin for chunk in chunks if chunk.origin is not None]
         assert [(origin.life, origin.sequence) for origin in origins] == [(0, 0), (0, 1), (1, 0)]
+        assert fleet.report().lost_steps == 1  # the one in which it hung
 
 
 def test_a_worker_killed_in_the_middle_of_committing_is_replaced() -> None:

@@ -67,6 +67,10 @@ class ActorLife:
         return time.monotonic() - self._since
 
     @property
+    def lost_steps(self) -> None:
+        """What it has made and not sent is known on its own machine alone."""
+
+    @property
     def place(self) -> str:
         """Where it runs, for the user."""
         return self._place or "not placed yet"

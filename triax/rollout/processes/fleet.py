@@ -124,6 +124,7 @@ class ProcessFleet(WorkerFleet[WorkerLife]):
             self._replace(worker=worker, reason=f"failed with {found.summary}\n{found.traceback}", permanent=True)
             return None
         life.delivered, life.room_since = True, time.monotonic()
+        life.delivered_steps += found.steps
         return found
 
     def _supervise(self) -> None:

@@ -20,6 +20,7 @@ class WorkerLife:
     :ivar channel: where its experience comes from.
     :ivar status: what it is at.
     :ivar delivered: whether it has ever delivered anything.
+    :ivar delivered_steps: environment steps in what it has delivered.
     :ivar room_since: when the trainer last made room in its channel, on the clock of ``time.monotonic``.
     """
 
@@ -39,6 +40,7 @@ class WorkerLife:
         self.number = number
         self.is_first = is_first
         self.delivered = False
+        self.delivered_steps = 0
         self.room_since = time.monotonic()
         with contextlib.ExitStack() as made:
             self.channel = Channel(capacity=channel_bytes)
@@ -67,6 +69,11 @@ class WorkerLife:
     def resets(self) -> int:
         """How many episodes it has begun."""
         return self.status.resets
+
+    @property
+    def lost_steps(self) -> int:
+        """How many environment steps it has made that are lost if it ends now."""
+        return self.status.steps - self.delivered_steps
 
     @property
     def seconds_waited(self) -> float:

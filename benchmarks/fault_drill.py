@@ -1,0 +1,285 @@
+"""A run that is made to fail in every way, and what is left of it.
+
+    python benchmarks/fault_drill.py
+
+Trains ``benchmarks/fault_drill_experiment.py`` with worker processes and an evaluator of its own. At random times it
+kills workers (20 times), stops one for longer than its limit, has an environment raise, return NaN and sleep for ever,
+and kills the evaluator; then it kills the trainer, and resumes. At the end it looks whether
+
+- the run has all its steps and all its evaluations, each once, and the logs have each row once;
+- each step that was made stands in the replay once, and no episode has a hole;
+- no process and no temporary file is left.
+
+Prints what it did, and a report; ends with 1 if something does not hold.
+"""
+
+import argparse
+import collections
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file
+
+from triax.runs import CheckpointStore, environment_description
+
+SCRIPT = Path(__file__).with_name("fault_drill_experiment.py")
+
+
+class Trainer:
+    """The process that trains, and those beside it.
+
+    :param command: "train" or "resume".
+    :param run: the run directory.
+    :param folder: where it runs; its output goes to ``log.txt`` there.
+    :param options: further options of the command.
+    """
+
+    def __init__(self, *, command: str, run: Path, folder: Path, options: list[str]) -> None:
+        self._log = (folder / "log.txt").open("ab")
+        self.process = subprocess.Popen(
+            [sys.executable, str(SCRIPT), command, "--run-directory", str(run), *options],
+            cwd=folder,
+            stdout=self._log,
+            stderr=self._log,
+        )
+
+    def children(self, name: str = "triax-") -> list[int]:
+        """List the processes beside the trainer.
+
+        :param name: what their names begin with.
+        :return: their numbers.
+        """
+        try:
+            numbers = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        except OSError:
+            return []
+        return [int(number) for number in numbers if _name_of(int(number)).startswith(name)]
+
+    def wait_for_child(self, name: str) -> int:
+        """Wait until there is a process beside the trainer.
+
+        :param name: what its name begins with.
+        :return: its number.
+        """
+        wait_until(lambda: bool(self.children(name)), what=f"a process {name}…", trainer=self)
+        return random.choice(self.children(name))
+
+    def wait(self) -> int:
+        """Wait for the end.
+
+        :return: the exit code.
+        """
+        code = self.process.wait()
+        self._log.close()
+        return code
+
+
+def wait_until(holds: Callable[[], bool], *, what: str, seconds: float = 120.0, trainer: Trainer | None = None) -> None:
+    """Wait for something.
+
+    :param holds: whether it is so.
+    :param what: for the message.
+    :param seconds: how long at most.
+    :param trainer: has to live meanwhile.
+    """
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            raise SystemExit(f"waited {seconds:g} s in vain for {what}")
+        if trainer is not None and trainer.process.poll() is not None:
+            raise SystemExit(f"the trainer ended with {trainer.process.returncode} while it was waited for {what}")
+        time.sleep(0.02)
+
+
+def _name_of(process: int) -> str:
+    try:
+        return Path(f"/proc/{process}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
+def do_damage(fault: str, *, trainer: Trainer, folder: Path) -> None:
+    """Make something go wrong, and wait until it has.
+
+    :param fault: what.
+    :param trainer: whose processes.
+    :param folder: where it runs.
+    """
+    if fault == "kill worker":
+        os.kill(trainer.wait_for_child("triax-worker"), signal.SIGKILL)
+    elif fault == "kill evaluator":
+        os.kill(trainer.wait_for_child("triax-evaluator"), signal.SIGKILL)
+    elif fault == "stop worker":
+        stopped = trainer.wait_for_child("triax-worker")
+        os.kill(stopped, signal.SIGSTOP)
+        wait_until(lambda: not _name_of(stopped), what="a stopped worker's replacement", trainer=trainer)
+    else:
+        (folder / "faults" / fault).touch()
+        wait_until(lambda: not (folder / "faults" / fault).exists(), what=f"an environment to {fault}", trainer=trainer)
+
+
+def drill(*, folder: Path, kills: int, pause: float, seed: int, options: list[str]) -> list[str]:
+    """Train under fire.
+
+    :param folder: where; empty.
+    :param kills: how many workers are killed.
+    :param pause: seconds between two faults, on average.
+    :param seed: of the order and the times.
+    :param options: further options of training.
+    :return: what was done, in order.
+    """
+    random.seed(seed)
+    (folder / "faults").mkdir(parents=True)
+    run = folder / "run"
+    faults = ["kill worker"] * kills + ["stop worker", "raise", "nan", "sleep", "kill evaluator"]
+    random.shuffle(faults)
+    trainer = Trainer(command="train", run=run, folder=folder, options=options)
+    wait_until(
+        lambda: any((run / "checkpoints").glob("[1-9]*/training.safetensors")), what="a checkpoint", trainer=trainer
+    )
+    for fault in faults:
+        time.sleep(random.uniform(0.0, 2.0 * pause))
+        print(fault, flush=True)
+        do_damage(fault, trainer=trainer, folder=folder)
+    time.sleep(random.uniform(0.0, 2.0 * pause))
+    beside = trainer.children()
+    print("kill trainer", flush=True)
+    trainer.process.kill()
+    trainer.wait()
+    wait_until(lambda: not any(map(_name_of, beside)), what="the end of the processes beside the trainer", seconds=10.0)
+    print("resume", flush=True)
+    code = Trainer(command="resume", run=run, folder=folder, options=[]).wait()
+    if code != 0:
+        raise SystemExit(f"resuming ended with {code}:\n{(folder / 'log.txt').read_text()[-3000:]}")
+    return [*faults, "kill trainer", "resume"]
+
+
+def rows_of(path: Path) -> list[dict[str, Any]]:
+    """Read a log.
+
+    :param path: the file.
+    :return: its rows.
+    """
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def examine_logs(run: Path) -> dict[str, bool]:
+    """Look at the rows of a finished run.
+
+    :param run: the run directory.
+    :return: what holds.
+    """
+    fields: Any = json.loads((run / "experiment.json").read_text())["experiment"]["fields"]
+    interval, total = fields["evaluation"]["fields"]["interval"], fields["total_steps"]
+    metrics = [row["environment_steps"] for row in rows_of(run / "metrics.jsonl")]
+    evaluations = [row["environment_steps"] for row in rows_of(run / "evaluations.jsonl")]
+    points = [steps // interval for steps in evaluations]
+    return {
+        "all steps were made": metrics[-1] >= total,
+        "every row of metrics stands once": metrics == sorted(set(metrics)),
+        "every evaluation was made once": evaluations == sorted(set(evaluations))
+        and points[: total // interval + 1] == list(range(total // interval + 1)),
+    }
+
+
+def examine_replay(run: Path) -> dict[str, bool]:
+    """Look at the steps that a finished run learned from.
+
+    :param run: the run directory; its replay has room for all of them.
+    :return: what holds.
+    """
+    store = CheckpointStore(run / "checkpoints")
+    last = store.resolve("last", full=True)
+    counters: Any = store.counters(last)
+    arrays = load_file(run / "checkpoints" / str(last) / "training.safetensors")
+    (rows,) = (array.reshape(-1, 4) for name, array in arrays.items() if name.endswith("columns['observation']"))
+    rows = rows[np.any(rows[:, :3] != 0.0, axis=1)]  # the others are room that was not needed
+    steps: dict[tuple[int, ...], list[int]] = collections.defaultdict(list)
+    for row in rows.astype(np.int64):
+        steps[tuple(row[:3])].append(int(row[3]))
+    made = sum(max(numbers) - min(numbers) for numbers in steps.values())
+    return {
+        "no step stands twice": all(len(numbers) == len(set(numbers)) for numbers in steps.values()),
+        "no episode has a hole": all(len(numbers) == max(numbers) - min(numbers) + 1 for numbers in steps.values()),
+        "all steps that count are there": made == counters["counters"]["environment_steps"],
+    }
+
+
+def examine_rest(*, run: Path, temporary: set[str]) -> dict[str, bool]:
+    """Look for what should not be there.
+
+    :param run: the run directory.
+    :param temporary: what the folder of temporary files held before.
+    :return: what holds.
+    """
+    left = [path for path in run.rglob(".*") if path.name != ".lock"]
+    own = [name for name in os.listdir("/proc") if name.isdigit() and _name_of(int(name)).startswith("triax-")]
+    shared = Path("/dev/shm")
+    return {
+        "no temporary file is left": not left and not _new_files(before=temporary),
+        "no process is left": not own,
+        "no shared memory is left": not shared.exists() or not list(shared.glob("*triax*")),
+    }
+
+
+def _new_files(*, before: set[str]) -> set[str]:
+    names = set(os.listdir(tempfile.gettempdir())) - before
+    return {name for name in names if "triax" in name or name.startswith("pymp")}
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=20, help="of workers (default: 20)")
+    parser.add_argument("--pause", type=float, default=4.0, help="seconds between two faults, on average (default: 4)")
+    parser.add_argument("--total-steps", type=int, default=150_000, help="of the run (default: 150000)")
+    parser.add_argument("--seed", type=int, default=0, help="of the faults' order and times (default: 0)")
+    parser.add_argument("--folder", type=Path, help="an empty folder to work in (default: a temporary one)")
+    parser.add_argument("--output", type=Path, help="a file for the report, as JSON")
+    arguments = parser.parse_args()
+    temporary = set(os.listdir(tempfile.gettempdir()))
+    with tempfile.TemporaryDirectory(prefix="drill-") as made:
+        folder = (arguments.folder or Path(made)).resolve()
+        began = time.monotonic()
+        done = drill(
+            folder=folder,
+            kills=arguments.kills,
+            pause=arguments.pause,
+            seed=arguments.seed,
+            options=["--total-steps", str(arguments.total_steps)],
+        )
+        run = folder / "run"
+        held = examine_logs(run) | examine_replay(run) | examine_rest(run=run, temporary=temporary)
+        log = (folder / "log.txt").read_text()
+    said = [line for line in log.splitlines() if "lost" in line]
+    print(*said, sep="\n")
+    for what, holds in held.items():
+        print(f"{'yes' if holds else 'NO ':<4}{what}")
+    if arguments.output is not None:
+        report = {
+            "command": f"python benchmarks/fault_drill.py --kills {arguments.kills} --pause {arguments.pause:g} "
+            f"--total-steps {arguments.total_steps} --seed {arguments.seed}",
+            "date": date.today().isoformat(),
+            "minutes": round((time.monotonic() - began) / 60.0, 1),
+            "faults": done,
+            "held": held,
+            "machine": environment_description().to_json(),
+        }
+        arguments.output.write_text(json.dumps(report, indent=1) + "\n")
+    if not all(held.values()):
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()
