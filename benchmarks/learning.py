@@ -4,7 +4,8 @@
 
 Trains each seed in a process of its own (``experiments/NAME.py``), goes on with those that were stopped, skips those
 that are done, and writes ``results/NAME.jsonl`` (one row of settings, one row an evaluation and seed) and
-``results/NAME.png``.
+``results/NAME.png``. Environments are stepped in line unless an option says otherwise, which makes the same again to
+the bit.
 """
 
 import argparse
@@ -40,7 +41,8 @@ def train_seed(*, name: str, seed: int, runs: Path, pin: list[str], options: lis
     if (run / "experiment.json").exists():
         command += ["resume", "--run-directory", str(run)]
     else:
-        command += ["train", "--run-directory", str(run), "--seed", str(seed), "--loop.no-video", *options]
+        command += ["train", "--run-directory", str(run), "--seed", str(seed), "--loop.no-video"]
+        command += ["--rollout.backend", "inline", *options]
     runs.mkdir(parents=True, exist_ok=True)
     with (runs / f"{name}-{seed}.log").open("ab") as log:
         subprocess.run([*pin, *command], cwd=ROOT, stdout=log, stderr=log, check=True)

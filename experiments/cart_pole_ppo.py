@@ -11,7 +11,7 @@ experiment = triax.Experiment(
         optimizer=triax.OptimizerConfig(learning_rate=1e-3, max_gradient_norm=0.5, epsilon=1e-5),
     ),
     environment=triax.EnvironmentConfig(id="CartPole-v1"),
-    rollout=triax.RolloutConfig(environments_per_worker=8),
+    rollout=triax.RolloutConfig(backend="processes", environments_per_worker=8),
     total_steps=100_000,
     evaluation=triax.EvaluationConfig(interval=10_000, episodes=20, environments=20),
 )

@@ -6,6 +6,7 @@ experiment = triax.Experiment(
     name="half_cheetah_sac",
     learner=triax.SACConfig(),
     environment=triax.EnvironmentConfig(id="HalfCheetah-v5"),
+    rollout=triax.RolloutConfig(backend="processes"),
     total_steps=50_000,
     evaluation=triax.EvaluationConfig(interval=2500, episodes=10, environments=10),
 )

@@ -10,6 +10,7 @@ experiment = triax.Experiment(
     name="mixed_action_continuing_sac",
     learner=triax.SACConfig(),
     environment=triax.EnvironmentConfig(id="triax/MixedAction2DContinuing-v0", wrappers=(ContinuingContinuousAction,)),
+    rollout=triax.RolloutConfig(backend="processes"),
     total_steps=20_000,
     evaluation=triax.EvaluationConfig(interval=1000, episodes=20, environments=20),
 )

@@ -16,7 +16,7 @@ experiment = triax.Experiment(
         optimizer=triax.OptimizerConfig(learning_rate=1e-3, max_gradient_norm=0.5, epsilon=1e-5),
     ),
     environment=triax.EnvironmentConfig(id="triax/MixedAction2D-v0"),
-    rollout=triax.RolloutConfig(environments_per_worker=16),
+    rollout=triax.RolloutConfig(backend="processes", environments_per_worker=16),
     total_steps=300_000,
     evaluation=triax.EvaluationConfig(interval=20_000, episodes=200, environments=50),
 )

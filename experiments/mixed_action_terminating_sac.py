@@ -26,6 +26,7 @@ experiment = triax.Experiment(
         updates_per_step=2.0,
     ),
     environment=triax.EnvironmentConfig(id="triax/MixedAction2D-v0", wrappers=(TerminatingContinuousAction,)),
+    rollout=triax.RolloutConfig(backend="processes"),
     total_steps=40_000,
     # SAC learns how to act with its noise. Without it the largest score wins always, and "done" may never be it.
     evaluation=triax.EvaluationConfig(interval=2500, episodes=200, environments=50, deterministic=False),

@@ -10,6 +10,7 @@ experiment = triax.Experiment(
     name="mountain_car_sac",
     learner=triax.SACConfig(exploration=triax.PinkNoise()),
     environment=triax.EnvironmentConfig(id="MountainCarContinuous-v0"),
+    rollout=triax.RolloutConfig(backend="processes"),
     total_steps=50_000,
     evaluation=triax.EvaluationConfig(interval=2500, episodes=20, environments=20),
 )

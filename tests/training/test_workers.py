@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -208,6 +209,52 @@ def test_workers_import_what_the_installed_command_imports(tmp_path: Path) -> No
     )
     assert found.returncode == 0, found.stderr
     assert rows_of(run / "metrics.jsonl")[-1]["environment_steps"] >= 120
+
+
+def test_more_workers_than_memory_are_refused_at_once(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    process = run_script("none", "train", "--run-directory", str(run), "--rollout.workers", "100000")
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "rollout.workers=100000: they take at least" in said
+    assert "Traceback" not in said
+    assert not run.exists()
+
+
+def test_what_only_the_trainer_can_import_is_said_by_name(tmp_path: Path) -> None:
+    script = """
+    import sys, types
+    import gymnasium
+    import triax
+
+    if __name__ == "__main__":
+        class Made(gymnasium.Wrapper):
+            pass
+
+        Made.__module__, Made.__qualname__ = "made_here", "Made"
+        sys.modules["made_here"] = types.ModuleType("made_here")
+        sys.modules["made_here"].Made = Made
+        triax.main(
+            triax.Experiment(
+                name="made",
+                learner=triax.SACConfig(),
+                environment=triax.EnvironmentConfig(id="Pendulum-v1", wrappers=(Made,)),
+                rollout=triax.RolloutConfig(backend="processes"),
+                total_steps=100,
+            )
+        )
+    """
+    file = tmp_path / "made_experiment.py"
+    file.write_text(textwrap.dedent(script))
+    found = subprocess.run(
+        [sys.executable, str(file), "train", "--run-directory", str(tmp_path / "run")],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert found.returncode == 1, found.stderr
+    assert "could not begin: it failed with ModuleNotFoundError: No module named 'made_here'" in found.stderr
 
 
 def test_rates_are_of_what_happened_since_the_last_row() -> None:

@@ -18,7 +18,7 @@ from triax.learners.interface import (
     StreamPlan,
 )
 from triax.random import derive_seed
-from triax.replay import BatchSource, MixturePart, MixtureSource, Replay
+from triax.replay import BatchSource, MixturePart, MixtureSource, Replay, available_bytes
 from triax.rollout import Fleet, InlineFleet
 from triax.rollout.cluster import RayFleet
 from triax.rollout.processes import ProcessFleet
@@ -29,6 +29,9 @@ from triax.types import EnvironmentSpec, Policy
 
 WORKER_FLEETS: dict[str, type[ProcessFleet] | type[RayFleet]] = {"processes": ProcessFleet, "ray": RayFleet}
 """Fleets of workers, by ``rollout.backend``."""
+
+WORKER_BYTES = 150 * 2**20
+"""What a worker process takes at least: Python, JAX, Gymnasium, a compiled policy."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -171,6 +174,8 @@ def _fleet(*, experiment: Experiment, learner: Learner[Any], spec: EnvironmentSp
             f"Experiment.environment=None: {type(learner).__name__} learns from an environment; set the field."
         )
     seed = derive_seed(seed=experiment.seed, name=("rollout",))
+    if experiment.rollout.backend == "processes":
+        _check_memory(workers=experiment.rollout.workers)
     if experiment.rollout.backend in WORKER_FLEETS:
         return WORKER_FLEETS[experiment.rollout.backend](
             config=experiment.rollout,
@@ -191,6 +196,16 @@ def _fleet(*, experiment: Experiment, learner: Learner[Any], spec: EnvironmentSp
         extras_spec=learner.extras_spec,
         seed=seed,
     )
+
+
+def _check_memory(*, workers: int) -> None:
+    needed, available = workers * WORKER_BYTES, available_bytes()
+    if available is not None and needed > available:
+        raise ValueError(
+            f"rollout.workers={workers}: they take at least {needed / 2**30:.1f} GiB of memory, and "
+            f"{available / 2**30:.1f} GiB are available; use at most {available // WORKER_BYTES}, with more "
+            "rollout.environments_per_worker, or a cluster."
+        )
 
 
 def _on_policy_fleet(
