@@ -22,17 +22,16 @@ import os
 import pickle
 import shlex
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import date
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 import gymnasium
 import numpy as np
+from peers import Peer
 
 from triax.random import derive_generator
 from triax.replay import Replay, ReplayConfig
@@ -235,52 +234,6 @@ def sampling_meter(replay: Replay, *, batches_per_call: int) -> Callable[[int], 
     return measure
 
 
-class Peer:
-    """Reverb in processes of its own, which measures when it is asked to.
-
-    :param arguments: of ``peer_reverb.py``.
-    :ivar settings: what it says of itself.
-    """
-
-    def __init__(self, *, arguments: list[str]) -> None:
-        self._process = subprocess.Popen(
-            [str(ROOT / ".venv-reverb" / "bin" / "python"), "benchmarks/peer_reverb.py", *arguments],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self.settings = self._read()
-
-    def measure(self, what: str, *, amount: int) -> float:
-        """Let it work.
-
-        :param what: "insert" or "sample".
-        :param amount: steps, or batches.
-        :return: the rate, a second.
-        """
-        assert self._process.stdin is not None
-        self._process.stdin.write(f"{what} {amount}\n")
-        self._process.stdin.flush()
-        return float(self._read()["rate"])
-
-    def close(self) -> None:
-        """End it."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait()
-
-    def _read(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise RuntimeError("Reverb's process ended; benchmarks/set_up_reverb.sh makes its environment.")
-        answer: dict[str, Any] = json.loads(line)
-        if answer["kind"] == "error":
-            raise RuntimeError(f"Reverb's process says: {answer['message']}")
-        return answer
-
-
 PEERS = {
     "reverb_structured": ["--writer", "structured", "--layout", "packed"],
     "reverb_structured_at_learner": ["--writer", "structured", "--layout", "packed", "--server", "learner"],
@@ -347,7 +300,7 @@ def measure_round(
         measured = {
             name: meters[name](amount)
             if name in meters
-            else peers[name.removeprefix(f"{what}/")].measure(what, amount=peer_amount)
+            else peers[name.removeprefix(f"{what}/")].measure(peer_amount, what=what)
             for name in turned
         }
         rates |= {name: round(measured[name], 1) for name in names}
@@ -413,7 +366,8 @@ def main() -> None:
         meters = make_meters(sizes=sizes, rows=arguments.rows, stack=stack)
         peers: dict[str, Peer] = {}
         for name in arguments.peers:
-            peers[name] = Peer(arguments=["serve", *PEERS[name], "--capacity", str(sizes.capacity)])
+            told = ["benchmarks/peer_reverb.py", "serve", *PEERS[name], "--capacity", str(sizes.capacity)]
+            peers[name] = Peer(environment=".venv-reverb", arguments=told)
             stack.callback(peers[name].close)
         for number in range(arguments.rounds):
             rounds.append(measure_round(sizes=sizes, meters=meters, peers=peers, number=number))

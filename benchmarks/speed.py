@@ -13,7 +13,6 @@ import argparse
 import dataclasses
 import json
 import statistics
-import subprocess
 import time
 from collections.abc import Callable
 from datetime import date
@@ -22,6 +21,7 @@ from typing import Any
 
 import jax
 from matrix_bound import matrix_products_meter
+from peers import Peer
 
 import triax
 from triax.random import derive_generator, derive_key
@@ -32,48 +32,6 @@ from triax.types import TransitionUnit
 
 ROOT = Path(__file__).resolve().parents[1]
 WARMUP_STEPS = 1000
-
-
-class Peer:
-    """SBX in a process of its own, which answers when it is asked to measure.
-
-    :param arguments: what it is to measure.
-    """
-
-    def __init__(self, *, arguments: list[str]) -> None:
-        self._process = subprocess.Popen(
-            [str(ROOT / ".venv-sbx" / "bin" / "python"), "benchmarks/peer_sbx.py", "serve", *arguments],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self.settings = self._read()
-
-    def measure(self, amount: int) -> float:
-        """Let it work.
-
-        :param amount: environment steps, or updates.
-        :return: the rate, a second.
-        """
-        assert self._process.stdin is not None
-        self._process.stdin.write(f"measure {amount}\n")
-        self._process.stdin.flush()
-        return float(self._read()["rate"])
-
-    def close(self) -> None:
-        """End it."""
-        assert self._process.stdin is not None
-        self._process.stdin.write("quit\n")
-        self._process.stdin.close()
-        self._process.wait()
-
-    def _read(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
-        if answer["kind"] == "error":
-            raise RuntimeError(f"the peer says: {answer}")
-        return answer
 
 
 def sac_experiment(*, environment: str) -> triax.Experiment:
@@ -254,7 +212,7 @@ def main() -> None:
         meters["bound"] = matrix_products_meter(
             observation_dim=17, action_dim=6, hidden=(256, 256), batch_size=256, critics=2
         )
-    peer = Peer(arguments=comparison.peer)
+    peer = Peer(environment=".venv-sbx", arguments=["benchmarks/peer_sbx.py", "serve", *comparison.peer])
     meters["peer"] = peer.measure
     rounds: list[dict[str, float]] = []
     try:
