@@ -12,22 +12,14 @@ bootstrap intervals, and their ratio) and ``results/NAME_compared.png``.
 import argparse
 import json
 import subprocess
-from datetime import date
 from pathlib import Path
-from typing import Any
 
-import matplotlib.pyplot as plt
-import numpy as np
-from numpy.typing import NDArray
+from curves import compare
 from seeds import for_each_seed, read_rows, write_rows
-
-from triax.statistics import RESAMPLES, bootstrap_band, bootstrap_interval
 
 ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENTS = {"half_cheetah_sac": "HalfCheetah-v5", "hopper_sac": "Hopper-v5"}
 STEPS, INTERVAL, EPISODES, WARMUP = 50_000, 2500, 10, 1000
-
-Curves = NDArray[np.float64]
 
 
 def train_peer(*, environment: str, seed: int, output: Path, pin: list[str]) -> None:
@@ -42,64 +34,6 @@ def train_peer(*, environment: str, seed: int, output: Path, pin: list[str]) -> 
     command += ["--environment", environment, "--seed", str(seed), "--steps", str(STEPS), "--warmup", str(WARMUP)]
     command += ["--evaluation-interval", str(INTERVAL), "--evaluation-episodes", str(EPISODES)]
     subprocess.run([*pin, *command, "--output", str(output)], cwd=ROOT, check=True)
-
-
-def curves_of(rows: list[dict[str, Any]]) -> tuple[NDArray[np.int64], Curves]:
-    """Read evaluation curves.
-
-    :param rows: of a result; evaluations among them.
-    :return: the steps, and a curve a seed of mean returns.
-    :raises ValueError: if the seeds were evaluated at different steps.
-    """
-    curves: dict[int, dict[int, float]] = {}
-    for row in rows:
-        if row["kind"] == "evaluation":
-            curves.setdefault(row["seed"], {})[row["environment_steps"]] = row["mean"]
-    steps = sorted(next(iter(curves.values())))
-    if any(sorted(curve) != steps for curve in curves.values()):
-        raise ValueError("the seeds were evaluated at different steps")
-    return np.array(steps), np.array([[curve[step] for step in steps] for curve in curves.values()])
-
-
-def compare(*, name: str, ours: list[dict[str, Any]], peers: list[dict[str, Any]], output: Path) -> dict[str, Any]:
-    """Compare areas under curves, and draw both.
-
-    :param name: of the experiment.
-    :param ours: the rows of our result.
-    :param peers: the rows of the peer's.
-    :param output: the plot's file.
-    :return: the comparison.
-    """
-    figure, axes = plt.subplots(figsize=(7.0, 4.2), layout="constrained")
-    areas: dict[str, NDArray[np.float64]] = {}
-    document: dict[str, Any] = {"experiment": name, "date": date.today().isoformat()}
-    for label, rows in (("triax", ours), ("sbx", peers)):
-        steps, curves = curves_of(rows)
-        areas[label] = np.trapezoid(curves, steps, axis=1) / (steps[-1] - steps[0])
-        interval, band = bootstrap_interval(areas[label]), bootstrap_band(curves, statistic="mean")
-        document[label] = {
-            "seeds": len(curves),
-            "steps": int(steps[-1]),
-            "mean_area": round(float(areas[label].mean()), 2),
-            "interval": [round(interval.low, 2), round(interval.high, 2)],
-            "areas": np.round(areas[label], 2).tolist(),
-            "final_mean": round(float(curves[:, -1].mean()), 2),
-        }
-        axes.plot(steps, curves.mean(axis=0), marker="o", markersize=3, label=f"{label} (n = {len(curves)})")
-        axes.fill_between(steps, band.low, band.high, alpha=0.2, linewidth=0)
-    generator = np.random.default_rng(0)
-    resampled = {
-        label: area[generator.integers(len(area), size=(RESAMPLES, len(area)))].mean(axis=1)
-        for label, area in areas.items()
-    }
-    low, high = np.quantile(resampled["triax"] / resampled["sbx"], (0.025, 0.975))
-    document["ratio"] = round(float(areas["triax"].mean() / areas["sbx"].mean()), 3)
-    document["ratio_interval"] = [round(float(low), 3), round(float(high), 3)]
-    axes.set(title=name, xlabel="environment steps", ylabel="mean evaluation return")
-    axes.legend(frameon=False)
-    axes.grid(alpha=0.3)
-    figure.savefig(output, dpi=120)
-    return document
 
 
 def main() -> None:
@@ -122,7 +56,9 @@ def main() -> None:
     write_rows(arguments.output / f"{arguments.name}_peer.jsonl", peers)
     ours = read_rows(arguments.output / f"{arguments.name}.jsonl")
     document = compare(
-        name=arguments.name, ours=ours, peers=peers, output=arguments.output / f"{arguments.name}_compared.png"
+        name=arguments.name,
+        curves={"triax": ours, "sbx": peers},
+        output=arguments.output / f"{arguments.name}_compared.png",
     )
     document["command"] = f"python benchmarks/learning_peer.py {arguments.name} --seeds {arguments.seeds}"
     (arguments.output / f"{arguments.name}_compared.json").write_text(json.dumps(document, indent=1) + "\n")

@@ -1,0 +1,118 @@
+"""Training with workers and an evaluator beside it, against training in line: returns at equal steps, and wall time.
+
+    python benchmarks/learning.py pendulum_sac --seeds 5 --jobs 2     # in line
+    python benchmarks/random_policy.py
+    python benchmarks/asynchronous.py pendulum_sac --seeds 5 --jobs 2
+    python benchmarks/asynchronous.py pendulum_sac --timed 2
+
+Trains the seeds that are missing, with the same steps and the same ratio of updates to steps, and writes
+``results/asynchronous/NAME.jsonl`` (the rows), ``NAME_compared.json`` (areas under the evaluation curves, above what
+random actions score, and their ratio) and ``NAME_compared.png``. With ``--timed`` it trains both kinds in turns, on all
+cores, and writes ``NAME_timed.json``: seconds from the first row of metrics to the last, so that the start does not
+count, and evaluations do.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from curves import compare
+from learning import summarise, train_seed
+from seeds import for_each_seed, read_rows
+
+from triax.runs import RunDirectory, environment_description, read_metrics
+
+ROOT = Path(__file__).resolve().parents[1]
+BACKENDS = {"asynchronous": "processes", "in line": "inline"}
+
+
+def seconds_of_training(*, name: str, backend: str, seed: int, options: list[str]) -> float:
+    """Train once, on all cores.
+
+    :param name: of the experiment.
+    :param backend: of the rollout.
+    :param seed: the run's seed.
+    :param options: further options of the command ``train``.
+    :return: seconds from the first row of metrics to the last.
+    """
+    with tempfile.TemporaryDirectory(prefix="timed-") as folder:
+        run = Path(folder) / "run"
+        command = [sys.executable, f"experiments/{name}.py", "train", "--run-directory", str(run)]
+        command += ["--seed", str(seed), "--loop.no-video", "--rollout.backend", backend, *options]
+        subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        rows = read_metrics(RunDirectory.open(run))
+    return rows[-1].wall_seconds - rows[0].wall_seconds
+
+
+def time_both(*, name: str, rounds: int, options: list[str]) -> dict[str, Any]:
+    """Train both kinds in turns.
+
+    :param name: of the experiment.
+    :param rounds: of turns; each has a seed of its own.
+    :param options: further options of the command ``train``.
+    :return: the report.
+    """
+    seconds: dict[str, list[float]] = {label: [] for label in BACKENDS}
+    for number in range(rounds):
+        for label in list(BACKENDS)[:: 1 if number % 2 == 0 else -1]:
+            found = seconds_of_training(name=name, backend=BACKENDS[label], seed=number, options=options)
+            seconds[label].append(round(found, 2))
+            print(label, seconds[label][-1], flush=True)
+    ratios = [ours / theirs for ours, theirs in zip(seconds["asynchronous"], seconds["in line"], strict=True)]
+    return {
+        "experiment": name,
+        "command": " ".join(["python benchmarks/asynchronous.py", name, "--timed", str(rounds), *options]),
+        "date": date.today().isoformat(),
+        "seconds": seconds,
+        "asynchronous_to_in_line_median": round(statistics.median(ratios), 3),
+        "machine": environment_description().to_json(),
+    }
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", help="of a file in experiments/, without .py")
+    parser.add_argument("--seeds", type=int, default=5, help="seeds 0 to this, less one (default: 5)")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time, a core each if several (default: 1)")
+    parser.add_argument("--timed", type=int, default=0, help="rounds of timing, instead of curves (default: none)")
+    parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "asynchronous", help="folder of run directories")
+    parser.add_argument("--results", type=Path, default=ROOT / "results", help="where the results in line are")
+    known, options = parser.parse_known_args()
+    output = known.results / "asynchronous"
+    output.mkdir(parents=True, exist_ok=True)
+    if known.timed > 0:
+        report = time_both(name=known.name, rounds=known.timed, options=options)
+        (output / f"{known.name}_timed.json").write_text(json.dumps(report, indent=1) + "\n")
+        print(json.dumps(report["asynchronous_to_in_line_median"]))
+        return
+    options = ["--rollout.backend", "processes", *options]
+
+    def train(seed: int, pin: list[str]) -> Path:
+        return train_seed(name=known.name, seed=seed, runs=known.runs, pin=pin, options=options)
+
+    directories = for_each_seed(seeds=known.seeds, jobs=known.jobs, work=train)
+    summarise(name=known.name, directories=directories, options=options, output=output)
+    random = {row["experiment"]: row["mean"] for row in read_rows(known.results / "random_policy.jsonl")[1:]}
+    document = compare(
+        name=known.name,
+        curves={
+            "asynchronous": read_rows(output / f"{known.name}.jsonl"),
+            "in line": read_rows(known.results / f"{known.name}.jsonl"),
+        },
+        output=output / f"{known.name}_compared.png",
+        baseline=random[known.name],
+    )
+    document["command"] = f"python benchmarks/asynchronous.py {known.name} --seeds {known.seeds}"
+    (output / f"{known.name}_compared.json").write_text(json.dumps(document, indent=1) + "\n")
+    print(json.dumps(document, indent=1))
+
+
+if __name__ == "__main__":
+    main()
