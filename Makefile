@@ -38,7 +38,7 @@ train: $(VENV)/installed ## Train SAC to swing up a pendulum. ARGS="--seed 1" ch
 test: lint docs test-quick test-other test-slow ## Check everything: style, types, documentation, all tests.
 
 test-quick: $(VENV)/installed-dev ## Run the tests that take a few seconds each.
-	$(TEST) -m "not slow" --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
+	$(TEST) -m "not slow" --numprocesses 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 test-other: ## Run the quick tests with another interpreter, if OTHER_PYTHON names one.
 ifneq ($(OTHER_PYTHON),)

@@ -63,11 +63,13 @@ def ppo_experiment(*, environment: str) -> triax.Experiment:
     )
 
 
-def loop_meter(experiment: triax.Experiment, *, warm_steps: int) -> Callable[[int], float]:
+def loop_meter(experiment: triax.Experiment, *, warm_steps: int, unmeasured_steps: int = 0) -> Callable[[int], float]:
     """Make a meter of the whole loop: environments, policy, replay and updates.
 
     :param experiment: what to run.
     :param warm_steps: steps before the first measurement; all is compiled then.
+    :param unmeasured_steps: steps before each measurement that do not count. Workers have gone ahead while others were
+        measured; this much uses that up.
     :return: from environment steps to steps a second.
     """
     parts = build(experiment=experiment)
@@ -80,6 +82,7 @@ def loop_meter(experiment: triax.Experiment, *, warm_steps: int) -> Callable[[in
     run_to(warm_steps)
 
     def measure(amount: int) -> float:
+        run_to(parts.loop.steps + unmeasured_steps)
         before, started = parts.loop.steps, time.perf_counter()
         run_to(before + amount)
         return (parts.loop.steps - before) / (time.perf_counter() - started)
@@ -159,7 +162,11 @@ def comparisons(*, environment: str) -> dict[str, Comparison]:
     :return: by name.
     """
     sac, ppo = sac_experiment(environment=environment), ppo_experiment(environment=environment)
+    sac_workers, ppo_workers = (
+        dataclasses.replace(each, rollout=dataclasses.replace(each.rollout, backend="processes")) for each in (sac, ppo)
+    )
     peer_sac = ["--algorithm", "sac", "--environment", environment, "--warmup", str(WARMUP_STEPS)]
+    peer_ppo = ["--algorithm", "ppo", "--environment", environment, "--vector", "dummy"]
     return {
         "sac_loop": Comparison(
             ours=lambda: loop_meter(sac, warm_steps=WARMUP_STEPS + 200), peer=peer_sac, amount=192, bounded=True
@@ -172,8 +179,20 @@ def comparisons(*, environment: str) -> dict[str, Comparison]:
         ),
         "ppo_loop": Comparison(
             ours=lambda: loop_meter(ppo, warm_steps=4096),
-            peer=["--algorithm", "ppo", "--environment", environment, "--vector", "dummy"],
+            peer=peer_ppo,
             amount=6_144,
+            bounded=False,
+        ),
+        "sac_workers": Comparison(
+            ours=lambda: loop_meter(sac_workers, warm_steps=WARMUP_STEPS + 200, unmeasured_steps=64),
+            peer=peer_sac,
+            amount=192,
+            bounded=True,
+        ),
+        "ppo_workers": Comparison(
+            ours=lambda: loop_meter(ppo_workers, warm_steps=4096, unmeasured_steps=6_144),
+            peer=peer_ppo,
+            amount=12_288,
             bounded=False,
         ),
     }
@@ -201,7 +220,7 @@ def summarise(rounds: list[dict[str, float]]) -> dict[str, float]:
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["sac_loop", "sac_updates", "ppo_loop"])
+    parser.add_argument("what", choices=["sac_loop", "sac_updates", "ppo_loop", "sac_workers", "ppo_workers"])
     parser.add_argument("--environment", default="HalfCheetah-v5", help="a Gymnasium id (default: HalfCheetah-v5)")
     parser.add_argument("--rounds", type=int, default=30, help="of turns (default: 30)")
     parser.add_argument("--output", type=Path, help="a file of JSON rows to append to")

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 from cluster_helpers import (
@@ -37,6 +38,7 @@ def shared_ray() -> Iterator[RayConnection]:
     """A Ray with room for two workers; fleets use the connection that is there."""
     with scratch_ray() as variables:
         os.environ.update(variables)
+        jax.devices()  # as in training, where it has begun before the fleet
         handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
         connection = RayConnection(address=None, workers=2)
         assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import threading
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -45,7 +46,7 @@ class RayConnection:
         self._is_ours = not self.ray.is_initialized()
         if not self._is_ours:
             return
-        with _signals_kept():
+        with _signals_kept(), _forks_are_harmless():
             if address is None:
                 self._start(workers=workers)
             else:
@@ -55,7 +56,8 @@ class RayConnection:
         """Disconnect, which ends a Ray of our own. Closing twice does nothing more."""
         ours, self._is_ours = self._is_ours, False
         if ours:
-            self.ray.shutdown()
+            with _forks_are_harmless():
+                self.ray.shutdown()
 
     def _start(self, *, workers: int) -> None:
         # One worker to a "CPU", however many there are: as with worker processes, the user says how many he wants.
@@ -120,6 +122,14 @@ def _bound_to_this_machine(ray: Any) -> Iterator[None]:
         yield
     finally:
         constants.ENABLE_RAY_CLUSTER = before
+
+
+@contextlib.contextmanager
+def _forks_are_harmless() -> Iterator[None]:
+    """Leave out JAX's warning of forks: what Ray forks becomes another program at once."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"os\.fork\(\) was called", category=RuntimeWarning)
+        yield
 
 
 @contextlib.contextmanager
