@@ -155,10 +155,10 @@ def test_an_evaluator_that_hangs_is_replaced(tmp_path: Path, capfd: pytest.Captu
     file = tmp_path / "trouble"
     file.touch()
     # The first step's limit is that of a start, for it compiles.
-    with running(supervision=SupervisionConfig(start_seconds=8.0), trouble="sleep", file=file) as evaluator:
+    with running(supervision=SupervisionConfig(start_seconds=5.0), trouble="sleep", file=file) as evaluator:
         evaluator.request(parameters=parameters_of(1), evaluation_seed=5)
         assert results(evaluator) == [expected(1, evaluation_seed=5)]
-    assert "has been at one start for more than 8 s" in capfd.readouterr().err
+    assert "has been at one start for more than 5 s" in capfd.readouterr().err
 
 
 def test_an_evaluator_that_can_never_begin_ends_the_run(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -191,6 +191,7 @@ def test_a_signal_to_all_processes_while_workers_start_is_the_trainers_to_answer
     assert "ended by itself" not in said
 
 
+@pytest.mark.slow
 def test_workers_import_what_the_installed_command_imports(tmp_path: Path) -> None:
     package = tmp_path / "mine"
     package.mkdir()

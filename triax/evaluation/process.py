@@ -16,7 +16,7 @@ from triax.evaluation.evaluator import Evaluation, Evaluator
 from triax.rollout import MakeEnvironment, RestartBudget, SupervisionConfig, WorkersFailed
 from triax.rollout.processes.spawning import begin_child, end_child, start_child, use_one_thread
 from triax.rollout.processes.status import Phase, WorkerStatus
-from triax.rollout.supervision import check_can_be_sent
+from triax.rollout.supervision import pickled_for_workers
 from triax.rollout.workers import MakePolicy, WorkerFailure
 from triax.spaces import SpaceSpec
 from triax.trees import Tree, to_numpy
@@ -62,16 +62,14 @@ class EvaluatorProcess:
         :param supervision: when it counts as hung, and how often it is started again.
         :raises CannotSendToWorkers: if the environment or the policy cannot be pickled.
         """
-        check_can_be_sent(environment=make, policy=make_policy)
-        self._setup = pickle.dumps(
-            _Setup(
-                make=make,
-                make_policy=make_policy,
-                observation_spec=observation_spec,
-                action_spec=action_spec,
-                config=config,
-            )
+        setup = _Setup(
+            make=make,
+            make_policy=make_policy,
+            observation_spec=observation_spec,
+            action_spec=action_spec,
+            config=config,
         )
+        self._setup = pickled_for_workers(setup, environment=make, policy=make_policy)
         self._supervision = supervision
         self._budget = RestartBudget(config=supervision)
         self._requests: collections.deque[_Request] = collections.deque()

@@ -33,7 +33,8 @@ class RolloutConfig:
     lead: int = 2
     """How many chunks a worker may be ahead of the trainer before it waits. Not inline."""
     maximum_policy_lag: int = 1
-    """On-policy learners leave chunks out that are made by a policy older than this many versions. Not inline."""
+    """On-policy learners leave chunks out that are made by a policy older than this many versions, unless they correct
+    for that. Not inline."""
     supervision: SupervisionConfig = dataclasses.field(default_factory=SupervisionConfig)
     """When a worker counts as hung, and how often one is started again. Not inline."""
 

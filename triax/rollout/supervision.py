@@ -91,21 +91,3 @@ def pickled_for_workers(
                 'such as an open file or a lock; or use rollout.backend="inline".'
             ) from error
     return dumps(setup)
-
-
-def check_can_be_sent(*, dumps: Callable[[Any], bytes] = pickle.dumps, **things: Any) -> None:
-    """Refuse what cannot travel to another process.
-
-    :param dumps: pickles one thing.
-    :param things: by their names in the message.
-    :raises CannotSendToWorkers: if one cannot be pickled.
-    """
-    for name, thing in things.items():
-        try:
-            dumps(thing)
-        except Exception as error:
-            raise CannotSendToWorkers(
-                f"the {name} cannot be sent to worker processes: {error}. Functions and classes that it is made of "
-                "must stand at the top level of a module (no lambdas), and hold nothing that belongs to this "
-                'process, such as an open file or a lock; or use rollout.backend="inline".'
-            ) from error

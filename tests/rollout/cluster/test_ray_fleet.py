@@ -265,6 +265,7 @@ def test_a_restored_fleet_begins_new_lives_and_goes_on_counting() -> None:
         other.restore(state)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("shared_ray")
 def test_an_on_policy_run_learns_from_chunks_that_lie_in_rays_memory(tmp_path: Path) -> None:
     small = triax.NetworkConfig(torso=triax.MLPConfig(hidden=(16,)))

@@ -144,6 +144,18 @@ def test_a_worker_that_waited_long_for_a_busy_trainer_is_left_alone() -> None:
         assert fleet.report().restarts == 0
 
 
+def test_workers_that_were_stopped_together_with_the_trainer_go_on() -> None:
+    supervision = SupervisionConfig(step_seconds=1.0)
+    with running(diary_fleet(config=RolloutConfig(backend="processes", supervision=supervision))) as fleet:
+        fleet.collect(minimum=40)
+        os.kill(fleet.processes[0], signal.SIGSTOP)
+        time.sleep(2.0)  # the trainer sees nothing meanwhile
+        fleet.collect(minimum=12, maximum=12, timeout=0.1)
+        os.kill(fleet.processes[0], signal.SIGCONT)
+        fleet.collect(minimum=40)
+        assert fleet.report().restarts == 0
+
+
 @pytest.mark.parametrize(
     ("trouble", "message"), [("raise", "RuntimeError: the gripper fell off"), ("nan", "the reward is nan")]
 )

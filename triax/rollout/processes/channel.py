@@ -5,6 +5,7 @@ passed it: a writer that is killed in the middle of one leaves nothing. Each rec
 number and a checksum, which the reader compares.
 """
 
+import time
 import zlib
 from collections.abc import Callable
 
@@ -16,6 +17,7 @@ from triax.rollout.processes.memory import SharedMemory, Signal
 _HEADER_BYTES = 64
 _RECORD_WORDS = 3
 _RECORD_BYTES = 8 * _RECORD_WORDS
+_ATTEMPTS, _ATTEMPT_SECONDS = 50, 0.001
 _HEAD, _TAIL, _WRITTEN, _READ = range(4)
 
 
@@ -88,14 +90,14 @@ class Channel:
         head, tail, sequence = int(words[_HEAD]), int(words[_TAIL]), int(words[_READ])
         if head == tail:
             return None
-        header = self._get(tail, _RECORD_BYTES)
-        length, number, checksum = (int.from_bytes(header[at : at + 8], "little") for at in range(0, _RECORD_BYTES, 8))
-        end = tail + _RECORD_BYTES + _rounded_up(length)
-        if end > head or number != sequence:
-            raise ChannelDamaged(f"record {sequence} of a worker is damaged: its header says {length} and {number}.")
-        record = self._get(tail + _RECORD_BYTES, length)
-        if zlib.crc32(record) != checksum:
-            raise ChannelDamaged(f"record {sequence} of a worker is damaged: its checksum is wrong.")
+        for _ in range(_ATTEMPTS):
+            record, end, problem = self._record(tail=tail, head=head, sequence=sequence)
+            if not problem:
+                break
+            # Some processors show the commit mark before what it stands for.
+            time.sleep(_ATTEMPT_SECONDS)
+        else:
+            raise ChannelDamaged(f"record {sequence} of a worker is damaged: {problem}.")
         words[_READ] = sequence + 1
         words[_TAIL] = end
         self.emptied.notify()
@@ -106,6 +108,16 @@ class Channel:
         self._memory.close()
         self.filled.close()
         self.emptied.close()
+
+    def _record(self, *, tail: int, head: int, sequence: int) -> tuple[bytes, int, str]:
+        """Read a record: its content, where it ends, and what is wrong with it."""
+        header = self._get(tail, _RECORD_BYTES)
+        length, number, checksum = (int.from_bytes(header[at : at + 8], "little") for at in range(0, _RECORD_BYTES, 8))
+        end = tail + _RECORD_BYTES + _rounded_up(length)
+        if end > head or number != sequence:
+            return b"", end, f"its header says {length} and {number}"
+        record = self._get(tail + _RECORD_BYTES, length)
+        return record, end, "" if zlib.crc32(record) == checksum else "its checksum is wrong"
 
     def _words(self) -> Int64[np.ndarray, "4"]:
         return self._memory.words(offset=0, count=4)

@@ -67,6 +67,7 @@ class ProcessFleet(WorkerFleet[WorkerLife]):
         chunk_bytes = rows * (row_bytes + 64) + observations * (_bytes_of(observation_spec) + 2) + 2**17
         self._channel_bytes = (config.lead + 1) * chunk_bytes
         self._board: PolicyBoard | None = None
+        self._watched_last = self._watching_since = time.monotonic()
 
     @property
     def processes(self) -> tuple[int, ...]:
@@ -128,6 +129,11 @@ class ProcessFleet(WorkerFleet[WorkerLife]):
         return found
 
     def _supervise(self) -> None:
+        now, supervision = time.monotonic(), self._config.supervision
+        if now - self._watched_last > min(supervision.step_seconds, supervision.reset_seconds):
+            # Nobody has watched for so long; the workers may have been stopped together with the trainer (Ctrl-Z).
+            self._watching_since = now
+        self._watched_last = now
         for worker, life in list(self._workers.items()):
             if not life.channel.is_empty:
                 continue  # First what it has said; a worker that is gone or hangs stays so.
@@ -152,7 +158,7 @@ class ProcessFleet(WorkerFleet[WorkerLife]):
                 return
             phase, seconds = Phase.STEP, min(seconds, time.monotonic() - life.room_since)
         name, limit = limits[phase]
-        if seconds > limit:
+        if min(seconds, time.monotonic() - self._watching_since) > limit:
             self._replace(
                 worker=worker,
                 reason=f"has been at one {name} for more than {limit:g} s (rollout.supervision.{name}_seconds)",
