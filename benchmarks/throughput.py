@@ -10,6 +10,7 @@ collecting reaches of it is the cost of everything around them.
 import argparse
 import dataclasses
 import json
+import statistics
 import time
 from collections.abc import Callable
 from datetime import date
@@ -28,6 +29,7 @@ from triax.training.loops import ReplayLoop
 from triax.types import ActionMode, Chunk, TransitionUnit
 
 WARMUP_STEPS = 1000
+ROUNDS = 8
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -173,26 +175,41 @@ def replay_rates(bench: Bench) -> dict[str, float]:
     return rates
 
 
-def whole_loop(bench: Bench, **rollout: Any) -> dict[str, float]:
-    """Train.
+def whole_loop(bench: Bench, *, updates: Callable[[int], float], **rollout: Any) -> dict[str, float]:
+    """Train, in turns with updates alone.
 
     :param bench: what is measured.
+    :param updates: a meter of updates alone.
     :param rollout: fields of the rollout's config.
-    :return: environment steps a second, and the share of time that the trainer waited.
+    :return: environment steps a second, the updates' rate in the same minutes, the median of the rounds' ratios of the
+        two, and the share of time that the trainer waited.
     """
     parts = _warm(bench.experiment(**rollout))
-    report = parts.loop.fleet_report()
-    assert report is not None
-    steps, waited, started = parts.loop.steps, report.seconds_waited, time.perf_counter()
-    while time.perf_counter() - started < 3 * bench.seconds:
-        parts.loop.advance(limit=10**9)
-    wait_for(parts.loop.learner_state)
-    seconds = time.perf_counter() - started
-    report = parts.loop.fleet_report()
-    assert report is not None
-    parts_steps = parts.loop.steps - steps
+    amount, rounds, waiting, seconds = max(64, round(100 * bench.seconds)), [], 0.0, 0.0
+    for _ in range(ROUNDS):
+        alone = updates(amount)
+        for _ in range(8):  # uses up what workers have made in advance
+            parts.loop.advance(limit=10**9)
+        steps, waited, started = parts.loop.steps, _seconds_waited(parts), time.perf_counter()
+        while parts.loop.steps < steps + amount:
+            parts.loop.advance(limit=10**9)
+        wait_for(parts.loop.learner_state)
+        took = time.perf_counter() - started
+        rounds.append(((parts.loop.steps - steps) / took, alone))
+        waiting, seconds = waiting + _seconds_waited(parts) - waited, seconds + took
     parts.close()
-    return {"rate": parts_steps / seconds, "waiting": (report.seconds_waited - waited) / seconds}
+    return {
+        "rate": statistics.median(rate for rate, _ in rounds),
+        "updates": statistics.median(alone for _, alone in rounds),
+        "share": statistics.median(rate / alone for rate, alone in rounds),
+        "waiting": waiting / seconds,
+    }
+
+
+def _seconds_waited(parts: Parts) -> float:
+    report = parts.loop.fleet_report()
+    assert report is not None
+    return report.seconds_waited
 
 
 def _replay_loop(parts: Parts) -> ReplayLoop:
@@ -207,12 +224,11 @@ def _warm(experiment: triax.Experiment) -> Parts:
     return parts
 
 
-def advice(*, waiting: float, whole: float, updates: float) -> str:
+def advice(*, waiting: float, share: float) -> str:
     """Say what limits the whole.
 
     :param waiting: the share of time that the trainer waits for experience.
-    :param whole: environment steps a second, at one update a step.
-    :param updates: updates a second alone.
+    :param share: environment steps a second, at one update a step, as a share of the rate of updates alone.
     :return: in words.
     """
     if waiting > 0.05:
@@ -221,7 +237,7 @@ def advice(*, waiting: float, whole: float, updates: float) -> str:
             "--rollout.environments-per-worker, then more --rollout.workers (as many as there are cores to spare)."
         )
     return (
-        f"Updates limit it: the whole runs at {whole / updates:.2f} of their rate alone. Try a larger "
+        f"Updates limit it: the whole runs at {share:.2f} of their rate alone. Try a larger "
         "--loop.updates-per-call, fewer --learner.updates-per-step, smaller networks, or an accelerator."
     )
 
@@ -262,25 +278,20 @@ def main() -> None:
         show(f"replay: {part}", rate=rate)
     experiment = bench.experiment()
     meter = updates_meter(experiment, updates_per_call=experiment.loop.updates_per_call)
-    updates = meter(round(200 * bench.seconds))
-    show("updates alone", rate=updates)
-    inline = whole_loop(bench)
-    show("the whole, in line", rate=inline["rate"], share=round(inline["rate"] / updates, 2))
-    waiting, whole = 0.0, inline["rate"]
+    show("updates alone", rate=meter(round(200 * bench.seconds)))
+    kinds: list[dict[str, Any]] = [{}]
     for workers in arguments.workers:
         for count in arguments.environments:
-            found = whole_loop(bench, backend="processes", workers=workers, environments_per_worker=count)
-            show(
-                "the whole, with workers",
-                rate=found["rate"],
-                workers=workers,
-                environments=count,
-                share=round(found["rate"] / updates, 2),
-                waiting=round(found["waiting"], 3),
-            )
-            if found["rate"] > whole:
-                waiting, whole = found["waiting"], found["rate"]
-    conclusion = advice(waiting=waiting, whole=whole, updates=updates)
+            kinds.append({"backend": "processes", "workers": workers, "environments_per_worker": count})
+    best: dict[str, float] = {"rate": 0.0}
+    for kind in kinds:
+        found = whole_loop(bench, updates=meter, **kind)
+        shown = {name: round(found[name], 3) for name in ("share", "waiting")}
+        place = "with workers" if kind else "in line"
+        more = {"workers": kind["workers"], "environments": kind["environments_per_worker"]} if kind else {}
+        show(f"the whole, {place}", rate=found["rate"], **more, **shown)
+        best = max(best, found, key=lambda each: each["rate"])
+    conclusion = advice(waiting=best["waiting"], share=best["share"])
     print(conclusion)
     if arguments.output is not None:
         document = {

@@ -51,6 +51,7 @@ class EvaluatorProcess:
         action_spec: SpaceSpec,
         config: EvaluationConfig,
         supervision: SupervisionConfig,
+        niceness: int = 0,
     ) -> None:
         """Prepare; the process starts with the first request.
 
@@ -60,6 +61,7 @@ class EvaluatorProcess:
         :param action_spec: the spec of the actions.
         :param config: how many episodes, and how to act.
         :param supervision: when it counts as hung, and how often it is started again.
+        :param niceness: how much the process yields to the trainer where cores are scarce.
         :raises CannotSendToWorkers: if the environment or the policy cannot be pickled.
         """
         setup = _Setup(
@@ -71,6 +73,7 @@ class EvaluatorProcess:
         )
         self._setup = pickled_for_workers(setup, environment=make, policy=make_policy)
         self._supervision = supervision
+        self._niceness = niceness
         self._budget = RestartBudget(config=supervision)
         self._requests: collections.deque[_Request] = collections.deque()
         self._life: _Life | None = None
@@ -135,7 +138,7 @@ class EvaluatorProcess:
         """Hand over the oldest request, if the process has nothing to do."""
         if self._life is None:
             try:
-                self._life = _Life(setup=self._setup)
+                self._life = _Life(setup=self._setup, niceness=self._niceness)
             except OSError as error:
                 raise WorkersFailed(f"the evaluator could not be started: {error}") from error
         if not self._life.busy:
@@ -159,7 +162,7 @@ class EvaluatorProcess:
 class _Life:
     """One process, from its start to its end, as the trainer sees it."""
 
-    def __init__(self, *, setup: bytes) -> None:
+    def __init__(self, *, setup: bytes, niceness: int) -> None:
         self.busy = False
         with contextlib.ExitStack() as made:
             self._status = WorkerStatus()
@@ -177,6 +180,7 @@ class _Life:
                         "status": self._status,
                         "lifeline": their_lifeline,
                         "parent": os.getpid(),
+                        "niceness": niceness,
                     },
                     name="triax-evaluator",
                 )
@@ -215,7 +219,7 @@ class _Life:
 
 
 def run_evaluator(
-    *, setup: bytes, connection: Connection, status: WorkerStatus, lifeline: Connection, parent: int
+    *, setup: bytes, connection: Connection, status: WorkerStatus, lifeline: Connection, parent: int, niceness: int
 ) -> None:
     """Be the evaluator; a process's whole life.
 
@@ -224,8 +228,9 @@ def run_evaluator(
     :param status: where it says what it is at.
     :param lifeline: ends with the trainer.
     :param parent: the trainer's process.
+    :param niceness: how much it yields to the trainer where cores are scarce.
     """
-    begin_child(parent=parent, lifeline=lifeline)
+    begin_child(parent=parent, lifeline=lifeline, niceness=niceness)
     try:
         use_one_thread(core=-1)
         made: _Setup = pickle.loads(setup)

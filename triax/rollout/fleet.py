@@ -32,6 +32,8 @@ class RolloutConfig:
     """How many environments each worker steps side by side, in one call of the policy."""
     lead: int = 2
     """How many chunks a worker may be ahead of the trainer before it waits. Not inline."""
+    niceness: int = 10
+    """How much worker processes and the evaluator yield to the trainer where cores are scarce, 0 to 19; see nice(1)."""
     maximum_policy_lag: int = 1
     """On-policy learners leave chunks out that are made by a policy older than this many versions, unless they correct
     for that. Not inline."""
@@ -46,6 +48,8 @@ class RolloutConfig:
             raise ValueError(f'RolloutConfig.ray_address={self.ray_address!r} is of use with backend="ray" only.')
         if self.ray_address is not None and not re.fullmatch(r"auto|[^/\s]+:\d+", self.ray_address):
             raise ValueError(f'RolloutConfig.ray_address={self.ray_address!r} must be "auto" or "host:port".')
+        if not 0 <= self.niceness <= 19:
+            raise ValueError(f"RolloutConfig.niceness={self.niceness} must be from 0 to 19.")
         if self.maximum_policy_lag < 0:
             raise ValueError(f"RolloutConfig.maximum_policy_lag={self.maximum_policy_lag} must be at least 0.")
         for name in ("workers", "environments_per_worker", "lead"):

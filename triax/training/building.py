@@ -146,6 +146,7 @@ def _evaluator(
         action_spec=spec.action,
         config=experiment.evaluation,
         supervision=experiment.rollout.supervision,
+        niceness=experiment.rollout.niceness,
     )
 
 

@@ -76,6 +76,7 @@ def test_trap_31_workers_keep_to_the_processor_and_to_one_thread() -> None:
         *_, chunk = fleet.collect(minimum=8)
         assert (chunk.trajectory.observation[..., 2] == 1.0).all()
         assert chunk.trajectory.observation[-1, 0, 3] == 1.0
+        assert os.getpriority(os.PRIO_PROCESS, fleet.processes[0]) - os.getpriority(os.PRIO_PROCESS, 0) == 10
 
 
 def test_trap_24_workers_wait_for_the_trainer_instead_of_running_ahead() -> None:

@@ -99,6 +99,7 @@ class ProcessFleet(WorkerFleet[WorkerLife]):
             number=number,
             is_first=is_first,
             channel_bytes=self._channel_bytes,
+            niceness=self._config.niceness,
         )
 
     def _wait(self, *, seconds: float) -> None:

@@ -25,7 +25,15 @@ class WorkerLife:
     """
 
     def __init__(
-        self, *, setup: bytes, board: PolicyBoard, worker: int, number: int, is_first: bool, channel_bytes: int
+        self,
+        *,
+        setup: bytes,
+        board: PolicyBoard,
+        worker: int,
+        number: int,
+        is_first: bool,
+        channel_bytes: int,
+        niceness: int,
     ) -> None:
         """Start the process.
 
@@ -35,6 +43,7 @@ class WorkerLife:
         :param number: how often it was started before.
         :param is_first: whether it is the first one in this process.
         :param channel_bytes: what its channel holds.
+        :param niceness: how much it yields to the trainer where cores are scarce.
         :raises OSError: if the machine has no memory or no descriptors left.
         """
         self.number = number
@@ -58,6 +67,7 @@ class WorkerLife:
                         "worker": worker,
                         "life": number,
                         "parent": os.getpid(),
+                        "niceness": niceness,
                     },
                     name=f"triax-worker-{worker}",
                 )

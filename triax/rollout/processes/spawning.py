@@ -50,11 +50,12 @@ def end_child(process: SpawnProcess, *, deadline: float) -> None:
     process.close()
 
 
-def begin_child(*, parent: int, lifeline: Connection) -> None:
+def begin_child(*, parent: int, lifeline: Connection, niceness: int) -> None:
     """Make a process that was started one that ends with the trainer, and leaves Ctrl-C to it.
 
     :param parent: the trainer's process.
     :param lifeline: the trainer holds the other end; it ends with the trainer.
+    :param niceness: how much the process yields to the trainer where cores are scarce.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes; the trainer decides what it means.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
@@ -63,6 +64,7 @@ def begin_child(*, parent: int, lifeline: Connection) -> None:
     system.prctl(_PR_SET_NAME, multiprocessing.current_process().name.encode())  # as ps and top show it
     if os.getppid() != parent:
         os._exit(1)
+    os.nice(niceness)
     threading.Thread(target=_watch, args=(lifeline,), daemon=True).start()
 
 

@@ -35,7 +35,7 @@ class WorkerLinks:
     lifeline: Connection
 
 
-def run_worker(*, setup: bytes, links: WorkerLinks, worker: int, life: int, parent: int) -> None:
+def run_worker(*, setup: bytes, links: WorkerLinks, worker: int, life: int, parent: int, niceness: int) -> None:
     """Be a worker; a process's whole life.
 
     :param setup: a pickled :class:`~triax.rollout.workers.WorkerSetup`.
@@ -43,8 +43,9 @@ def run_worker(*, setup: bytes, links: WorkerLinks, worker: int, life: int, pare
     :param worker: the worker's number.
     :param life: how often it was started before.
     :param parent: the trainer's process.
+    :param niceness: how much it yields to the trainer where cores are scarce.
     """
-    begin_child(parent=parent, lifeline=links.lifeline)
+    begin_child(parent=parent, lifeline=links.lifeline, niceness=niceness)
     try:
         use_one_thread(core=worker)
         with contextlib.closing(_Worker(setup=pickle.loads(setup), links=links, worker=worker, life=life)) as made:
