@@ -10,7 +10,9 @@ collecting reaches of it is the cost of everything around them.
 import argparse
 import dataclasses
 import json
+import shlex
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from datetime import date
@@ -295,6 +297,7 @@ def main() -> None:
     print(conclusion)
     if arguments.output is not None:
         document = {
+            "command": f"python benchmarks/throughput.py {shlex.join(sys.argv[1:])}",
             "environment": arguments.environment,
             "date": date.today().isoformat(),
             "rows": rows,
