@@ -85,7 +85,7 @@ class Trainer:
         return code
 
 
-def wait_until(holds: Callable[[], bool], *, what: str, seconds: float = 120.0, trainer: Trainer | None = None) -> None:
+def wait_until(holds: Callable[[], bool], *, what: str, seconds: float = 180.0, trainer: Trainer | None = None) -> None:
     """Wait for something.
 
     :param holds: whether it is so.
@@ -123,7 +123,8 @@ def do_damage(fault: str, *, trainer: Trainer, folder: Path) -> None:
     elif fault == "stop worker":
         stopped = trainer.wait_for_child("triax-worker")
         os.kill(stopped, signal.SIGSTOP)
-        wait_until(lambda: not _name_of(stopped), what="a stopped worker's replacement", trainer=trainer)
+        # One that was stopped while it started has the start's time.
+        wait_until(lambda: not _name_of(stopped), what="a stopped worker's end", seconds=300.0, trainer=trainer)
     else:
         (folder / "faults" / fault).touch()
         wait_until(lambda: not (folder / "faults" / fault).exists(), what=f"an environment to {fault}", trainer=trainer)

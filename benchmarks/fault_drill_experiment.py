@@ -81,7 +81,7 @@ experiment = triax.Experiment(
     rollout=triax.RolloutConfig(
         backend="processes",
         workers=2,
-        supervision=triax.SupervisionConfig(step_seconds=4.0, restarts=100),
+        supervision=triax.SupervisionConfig(start_seconds=60.0, step_seconds=4.0, restarts=100),
     ),
     total_steps=150_000,
     evaluation=triax.EvaluationConfig(interval=2000, episodes=4, environments=4),
