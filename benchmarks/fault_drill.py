@@ -109,6 +109,13 @@ def _name_of(process: int) -> str:
         return ""
 
 
+def _folder_of(process: int) -> Path | None:
+    try:
+        return Path(f"/proc/{process}/cwd").readlink()
+    except OSError:
+        return None
+
+
 def do_damage(fault: str, *, trainer: Trainer, folder: Path) -> None:
     """Make something go wrong, and wait until it has.
 
@@ -225,7 +232,7 @@ def examine_rest(*, run: Path, temporary: set[str]) -> dict[str, bool]:
     :return: what holds.
     """
     left = [path for path in run.rglob(".*") if path.name != ".lock"]
-    own = [name for name in os.listdir("/proc") if name.isdigit() and _name_of(int(name)).startswith("triax-")]
+    own = [name for name in os.listdir("/proc") if name.isdigit() and _folder_of(int(name)) == run.parent]
     shared = Path("/dev/shm")
     return {
         "no temporary file is left": not left and not _new_files(before=temporary),
