@@ -161,6 +161,21 @@ def test_an_evaluator_that_hangs_is_replaced(tmp_path: Path, capfd: pytest.Captu
     assert "has been at one start for more than 5 s" in capfd.readouterr().err
 
 
+def test_the_time_between_two_requests_is_not_the_evaluators() -> None:
+    with running(supervision=SupervisionConfig(step_seconds=2.0)) as evaluator:
+        evaluator.request(parameters=parameters_of(1), evaluation_seed=5)
+        results(evaluator)
+        process = evaluator.process
+        assert process is not None
+        time.sleep(2.5)
+        os.kill(process, signal.SIGSTOP)  # it does not get to say that it has begun
+        evaluator.request(parameters=parameters_of(1), evaluation_seed=6)
+        assert evaluator.finished() == []
+        assert evaluator.process == process
+        os.kill(process, signal.SIGCONT)
+        assert results(evaluator) == [expected(1, evaluation_seed=6)]
+
+
 def test_an_evaluator_that_can_never_begin_ends_the_run(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with running(trouble="always raise", file=tmp_path / "none") as evaluator:
         evaluator.request(parameters=parameters_of(1), evaluation_seed=5)

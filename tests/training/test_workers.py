@@ -144,6 +144,17 @@ def test_past_the_budget_the_run_ends_in_order_with_a_checkpoint(tmp_path: Path)
     assert 250 < max(steps) < 300  # both lives gave what they could
 
 
+def test_an_evaluator_that_fails_ends_the_run_in_order_with_a_checkpoint(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    process = run_script("evaluator", "train", "--run-directory", str(run))
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert (
+        "the evaluator could not begin: it failed with EnvironmentFailed: RuntimeError: the judge fell asleep" in said
+    )
+    assert list((run / "checkpoints").glob("*/training.safetensors"))
+
+
 def test_an_interrupted_run_ends_soon_and_goes_on_to_the_full_number_of_steps(tmp_path: Path) -> None:
     run = tmp_path / "run"
     process = run_script("none", "train", "--run-directory", str(run))

@@ -1,6 +1,6 @@
 """An experiment on worker processes; run as ``python tests/training/workers_experiment.py TROUBLE COMMAND …``.
 
-TROUBLE is "none", or "raise": then each worker's environment raises at its 150th step.
+TROUBLE is "none", "raise" (each worker's environment raises at its 150th step) or "evaluator" (its environment raises).
 """
 
 import multiprocessing
@@ -26,6 +26,18 @@ class Failing(gymnasium.Wrapper[Any, Any, Any, Any]):
         return super().step(action)
 
 
+class FailingEvaluation(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Raises where policies are evaluated."""
+
+    def step(self, action: Any) -> Any:
+        if multiprocessing.current_process().name == "triax-evaluator":
+            raise RuntimeError("the judge fell asleep")
+        return super().step(action)
+
+
+WRAPPERS = {"none": (), "raise": (Failing,), "evaluator": (FailingEvaluation,)}
+
+
 def experiment(*, trouble: str) -> triax.Experiment:
     """Build it.
 
@@ -36,7 +48,7 @@ def experiment(*, trouble: str) -> triax.Experiment:
     return triax.Experiment(
         name="workers",
         learner=triax.SACConfig(actor=small, critic=small, batch_size=64, warmup_steps=100),
-        environment=triax.EnvironmentConfig(id="Pendulum-v1", wrappers=(Failing,) if trouble == "raise" else ()),
+        environment=triax.EnvironmentConfig(id="Pendulum-v1", wrappers=WRAPPERS[trouble]),
         rollout=triax.RolloutConfig(backend="processes"),
         total_steps=3000,
         evaluation=triax.EvaluationConfig(interval=1000, episodes=2, environments=2),

@@ -118,7 +118,7 @@ class EvaluatorProcess:
                 self._delivered = True
                 evaluations.append(found)
             elif isinstance(found, WorkerFailure):
-                self._replace(reason=f"failed with {found.summary}\n{found.traceback}")
+                self._replace(reason=f"failed with {found.summary}\n{found.traceback}", permanent=True)
             elif not self._life.is_alive:
                 self._replace(reason="ended by itself")
             elif (overdue := self._life.overdue(self._supervision)) is not None:
@@ -144,13 +144,18 @@ class EvaluatorProcess:
         if not self._life.busy:
             self._life.send(self._requests[0])
 
-    def _replace(self, *, reason: str) -> None:
+    def _replace(self, *, reason: str, permanent: bool = False) -> None:
+        """End the process; the next request starts another, if the budget allows that.
+
+        :param reason: what happened, for the user.
+        :param permanent: whether it would happen again at once if nothing was ever delivered.
+        """
         life, self._life = self._life, None
         assert life is not None
         life.close(seconds=0.0)
         print(f"triax: the evaluator (process {life.process_id}) {reason}", file=sys.stderr, flush=True)
         headline = reason.splitlines()[0]
-        if not self._delivered and "failed" in headline:
+        if permanent and not self._delivered:
             raise WorkersFailed(f"the evaluator could not begin: it {headline}.")
         if not self._budget.take():
             raise WorkersFailed(
@@ -192,6 +197,8 @@ class _Life:
         return self._process.is_alive()
 
     def send(self, request: _Request) -> None:
+        # Its time counts from here, and not from when it was last at something.
+        self._status.enter(Phase.START)
         # It waits for this: a request that does not fit the pipe at once is read while it is written.
         with contextlib.suppress(OSError):  # It is gone, which is noticed when its answer is waited for.
             self._connection.send(request)

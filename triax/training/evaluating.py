@@ -7,7 +7,7 @@ from typing import Any
 
 from triax.evaluation import Evaluation, EvaluationConfig, Evaluator, EvaluatorProcess
 from triax.random import derive_seed
-from triax.runs import CheckpointFailed, CheckpointStore, EvaluationRow, NoCheckpoint
+from triax.runs import CheckpointFailed, CheckpointStore, EvaluationRow, RunError
 from triax.training.interrupts import StopRequest
 from triax.training.loops import Counters, Loop
 from triax.training.schedule import Schedule
@@ -239,6 +239,6 @@ class BackgroundEvaluating(Evaluating):
             done.append(Evaluated(policy=policy, row=policy.row(evaluation)))
             try:
                 self._store.set_score(steps=policy.steps, score=evaluation.mean)
-            except (NoCheckpoint, OSError) as error:
+            except (RunError, OSError) as error:
                 self._say(f"warning: the score of policy {policy.steps} could not be stored: {error}")
         return done

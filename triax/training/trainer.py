@@ -94,8 +94,10 @@ class Trainer:
         view = self._view()
         for callback in self._experiment.callbacks:
             callback.on_start(view)
-        while not self._at_boundary():
+        while True:
             try:
+                if self._at_boundary():
+                    break
                 iteration = self._loop.advance(limit=self._steps_to_next_event())
             except WorkersFailed:
                 if self._stop.interrupted:
