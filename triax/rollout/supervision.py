@@ -88,6 +88,7 @@ def pickled_for_workers(
             raise CannotSendToWorkers(
                 f"the {what} cannot be sent to worker processes: {error}. Functions and classes that it is made of "
                 "must stand at the top level of a module (no lambdas), and hold nothing that belongs to this process, "
-                'such as an open file or a lock; or use rollout.backend="inline".'
+                'such as an open file or a lock; or use rollout.backend="inline" (if workers take it and the evaluator '
+                'does not, evaluation.backend="inline").'
             ) from error
     return dumps(setup)

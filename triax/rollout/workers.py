@@ -18,6 +18,9 @@ from triax.types import ActionMode, Policy
 MakePolicy = Callable[[], Policy]
 """Makes a policy, in the process that is to act with it."""
 
+VARIABLES = {"JAX_PLATFORMS": "cpu", "OMP_NUM_THREADS": "1"}
+"""Environment variables that a worker's process starts with: accelerators are the trainer's."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class WorkerSetup:

@@ -6,11 +6,11 @@ from typing import Any
 
 from triax.rollout.cluster.connection import RayConnection, import_ray
 from triax.rollout.cluster.life import ActorLife
-from triax.rollout.cluster.worker import VARIABLES, RayWorker
+from triax.rollout.cluster.worker import RayWorker
 from triax.rollout.fleet import RolloutConfig
 from triax.rollout.seeded import MakeEnvironment
 from triax.rollout.worker_fleet import WorkerFleet
-from triax.rollout.workers import MakePolicy, PublishedPolicy, WorkerFailure, WorkerSetup
+from triax.rollout.workers import VARIABLES, MakePolicy, PublishedPolicy, WorkerFailure, WorkerSetup
 from triax.spaces import SpaceSpec
 from triax.trees import Tree, to_numpy
 from triax.types import ActionMode, Chunk
@@ -93,7 +93,7 @@ class RayFleet(WorkerFleet[ActorLife]):
                 max_restarts=0,  # a new life has other random numbers, so that we begin it
                 max_task_retries=0,
                 scheduling_strategy="SPREAD",
-                runtime_env={"env_vars": VARIABLES},
+                runtime_env={"env_vars": {**VARIABLES, "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}},
             )
             .remote(setup=self._setup, paths=sys.path, worker=worker, life=number)
         )

@@ -15,9 +15,6 @@ from triax.rollout.processes.spawning import use_one_thread
 from triax.rollout.workers import PublishedPolicy, WorkerFailure, WorkerSetup, make_collector
 from triax.types import Chunk, ChunkOrigin
 
-VARIABLES = {"JAX_PLATFORMS": "cpu", "OMP_NUM_THREADS": "1", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
-"""Environment variables of an actor's process: accelerators are the trainer's."""
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class WorkerNews:

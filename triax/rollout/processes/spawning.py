@@ -15,6 +15,8 @@ from typing import Any
 
 import jax
 
+from triax.rollout.workers import VARIABLES
+
 _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 """Held back while a process is started."""
@@ -32,7 +34,7 @@ def start_child(*, target: Callable[..., None], arguments: Mapping[str, Any], na
     process = multiprocessing.get_context("spawn").Process(
         target=target, kwargs=dict(arguments), name=name, daemon=True
     )
-    with _signals_wait(), _variables(JAX_PLATFORMS="cpu", OMP_NUM_THREADS="1"):
+    with _signals_wait(), _variables(**VARIABLES):
         process.start()
     return process
 
