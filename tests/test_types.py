@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from jaxtyping import TypeCheckError
 
-from triax.objectives.maximum_entropy import soft_policy_loss, temperature_loss
-from triax.objectives.temporal_difference import soft_target, squared_error
+from triax.objectives.maximum_entropy import soft_value, temperature_loss
+from triax.objectives.temporal_difference import bootstrapped_target, squared_error
 from triax.types import Feedback, Policy, RowOrigin, Sequences, Trajectory, Transitions
 
 
@@ -62,56 +62,66 @@ def test_trap_04_a_column_against_a_vector_is_refused() -> None:
         squared_error(values=values, target=jnp.zeros(1), weight=weight)
 
 
-@pytest.mark.parametrize("name", ["reward", "discount", "next_values", "next_log_probability", "temperature"])
-def test_trap_04_soft_targets_refuse_any_column(name: str) -> None:
-    arguments = {
-        "reward": jnp.zeros(4),
-        "discount": jnp.zeros(4),
-        "next_values": jnp.zeros((2, 4)),
-        "next_log_probability": jnp.zeros(4),
-        "temperature": jnp.ones(()),
-    }
-    assert soft_target(**arguments).shape == (4,)
+@pytest.mark.parametrize("name", ["reward", "discount", "next_value"])
+def test_trap_04_targets_refuse_any_column(name: str) -> None:
+    arguments = {"reward": jnp.zeros(4), "discount": jnp.zeros(4), "next_value": jnp.zeros(4)}
+    assert bootstrapped_target(**arguments).shape == (4,)
     with pytest.raises(TypeCheckError):
-        soft_target(**{**arguments, name: arguments[name][..., None]})
+        bootstrapped_target(**{**arguments, name: arguments[name][..., None]})
     # Also while JAX traces.
     with pytest.raises(TypeCheckError):
-        jax.jit(soft_target)(**{**arguments, name: arguments[name][..., None]})
+        jax.jit(bootstrapped_target)(**{**arguments, name: arguments[name][..., None]})
 
 
-def test_trap_04_entropy_objectives_refuse_columns() -> None:
+def soft_value_arguments(**changes: Any) -> dict[str, Any]:
+    arguments = {
+        "values": jnp.zeros((2, 4, 3)),
+        "weight": jnp.ones((4, 3)),
+        "log_probability": jnp.zeros((4, 3)),
+        "temperature": jnp.ones(()),
+        "choice_entropy": jnp.zeros(4),
+        "choice_temperature": jnp.ones(()),
+    }
+    return {**arguments, **changes}
+
+
+@pytest.mark.parametrize("name", list(soft_value_arguments()))
+def test_trap_04_entropy_objectives_refuse_columns(name: str) -> None:
+    assert soft_value(**soft_value_arguments()).shape == (4,)
     with pytest.raises(TypeCheckError):
-        soft_policy_loss(log_probability=jnp.zeros((4, 1)), values=jnp.zeros((2, 4)), temperature=jnp.ones(()))
+        soft_value(**soft_value_arguments(**{name: soft_value_arguments()[name][..., None]}))
+
+
+@pytest.mark.parametrize("name", ["log_temperature", "entropy", "target_entropy"])
+def test_trap_04_the_temperature_loss_refuses_columns(name: str) -> None:
+    arguments = {"log_temperature": jnp.zeros(()), "entropy": jnp.zeros(4), "target_entropy": jnp.zeros(4)}
+    assert temperature_loss(**arguments) == 0.0
     with pytest.raises(TypeCheckError):
-        soft_policy_loss(log_probability=jnp.zeros(4), values=jnp.zeros((2, 4, 1)), temperature=jnp.ones(()))
-    with pytest.raises(TypeCheckError):
-        temperature_loss(log_temperature=jnp.zeros(()), log_probability=jnp.zeros((4, 1)), target_entropy=-1.0)
-    with pytest.raises(TypeCheckError):
-        temperature_loss(log_temperature=jnp.zeros(1), log_probability=jnp.zeros(4), target_entropy=-1.0)
-    # An int where a float is expected is fine.
-    temperature_loss(log_temperature=jnp.zeros(()), log_probability=jnp.zeros(4), target_entropy=-1)
+        temperature_loss(**{**arguments, name: arguments[name][..., None]})
 
 
 def test_trap_04_columns_are_refused_where_annotations_are_not_checked() -> None:
     values, vector = jnp.zeros((2, 4)), jnp.zeros(4)
-    error, target = inspect.unwrap(squared_error), inspect.unwrap(soft_target)
-    policy, temperature = inspect.unwrap(soft_policy_loss), inspect.unwrap(temperature_loss)
+    error, target = inspect.unwrap(squared_error), inspect.unwrap(bootstrapped_target)
+    value, temperature = inspect.unwrap(soft_value), inspect.unwrap(temperature_loss)
     column = vector[:, None]
     one = jnp.ones(())
     calls: list[tuple[Any, dict[str, Any]]] = [
         (error, {"values": values, "target": column, "weight": vector}),
         (error, {"values": values, "target": vector, "weight": column}),
         (error, {"values": values[..., None], "target": vector, "weight": vector}),
-        (target, {"discount": column, "next_values": values}),
-        (target, {"discount": vector, "next_values": vector}),
-        (policy, {"log_probability": column, "values": values, "temperature": one}),
-        (policy, {"log_probability": vector, "values": values[..., None], "temperature": one}),
-        (temperature, {"log_temperature": one, "log_probability": column, "target_entropy": -1.0}),
+        (target, {"reward": vector, "discount": column, "next_value": vector}),
+        (target, {"reward": vector, "discount": vector, "next_value": values}),
+        (value, soft_value_arguments(weight=column)),
+        (value, soft_value_arguments(log_probability=column)),
+        (value, soft_value_arguments(choice_entropy=column)),
+        (value, soft_value_arguments(values=jnp.zeros((2, 4, 3, 1)))),
+        (temperature, {"log_temperature": one, "entropy": column, "target_entropy": vector}),
+        (temperature, {"log_temperature": one, "entropy": vector, "target_entropy": column}),
     ]
-    rest = {"reward": vector, "next_log_probability": vector, "temperature": one}
     for function, arguments in calls:
         with pytest.raises(ValueError, match="has the shape"):
-            function(**arguments, **(rest if function is target else {}))
+            function(**arguments)
 
 
 def test_wrong_shapes_and_dtypes_of_a_batch_are_refused() -> None:

@@ -17,6 +17,7 @@ from triax.networks import ActionHeadConfig, EncoderConfig, MLPConfig, NetworkCo
 from triax.networks.noise import PinkNoise, WhiteNoise
 from triax.replay import ReplayConfig
 from triax.rollout import RolloutConfig, SupervisionConfig
+from triax.spaces import ElementOf, MaskOf, SetOf, UsedBy
 from triax.training import (
     Agent,
     Callback,
@@ -41,12 +42,14 @@ __all__ = [
     "Callback",
     "CheckpointConfig",
     "DatasetConfig",
+    "ElementOf",
     "EncoderConfig",
     "EnvironmentConfig",
     "EvaluationConfig",
     "Experiment",
     "LoopConfig",
     "MLPConfig",
+    "MaskOf",
     "NetworkConfig",
     "OptimizerConfig",
     "PPOConfig",
@@ -54,11 +57,13 @@ __all__ = [
     "ReplayConfig",
     "RolloutConfig",
     "SACConfig",
+    "SetOf",
     "StopConfig",
     "SupervisionConfig",
     "TrainingInterrupted",
     "TrainingResult",
     "TrainingView",
+    "UsedBy",
     "WhiteNoise",
     "__version__",
     "load_agent",

@@ -11,12 +11,13 @@ import dataclasses
 import enum
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
+import gymnasium
 import jax
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from triax.random import KeyArray
-from triax.spaces import SpaceSpec
+from triax.spaces import SpaceSpec, UsedBy, action_spec, space_spec
 from triax.trees import Tree, tree_dataclass
 
 AnyArray: TypeAlias = jax.Array | np.ndarray[Any, np.dtype[Any]]
@@ -300,3 +301,24 @@ class EnvironmentSpec:
 
     observation: SpaceSpec
     action: SpaceSpec
+
+    @classmethod
+    def of_spaces(
+        cls,
+        *,
+        observation: "gymnasium.Space[Any]",
+        action: "gymnasium.Space[Any]",
+        relations: tuple[UsedBy, ...] = (),
+    ) -> "EnvironmentSpec":
+        """Read an environment's spaces.
+
+        :param observation: its observation space.
+        :param action: its action space.
+        :param relations: what the spaces do not say themselves of how the parts of an action hang together.
+        :return: the specs.
+        :raises UnsupportedSpace: if a space has no inside form, or a relation names what is not there.
+        """
+        return cls(
+            observation=space_spec(space=observation, role="observation"),
+            action=action_spec(observation=observation, action=action, declared=relations),
+        )

@@ -13,10 +13,11 @@ from gymnasium import spaces
 from triax.learners.interface import LearnerConfig, ReplayPlan, TransitionUnit
 from triax.learners.optimizer import OptimizerConfig
 from triax.learners.sac import SAC, SACConfig, SACState
-from triax.networks import ActionHeadConfig, MLPConfig, NetworkConfig
+from triax.learners.sac.losses import Temperatures, target_entropy
+from triax.networks import ActionHeadConfig, ChoiceDistribution, MLPConfig, NetworkConfig
 from triax.networks.noise import PinkNoise
 from triax.random import derive_key
-from triax.spaces import SpaceSpec, UnsupportedSpace, space_spec
+from triax.spaces import SpaceSpec, space_spec
 from triax.trees import replace
 from triax.types import ActionMode, Policy, RowOrigin, Trajectory, Transitions
 
@@ -109,7 +110,9 @@ def linear_state(sac: SAC) -> SACState:
         actor=replace(state.actor, parameters=like(state.actor.parameters, actor)),
         critics=replace(state.critics, parameters=tuple(like(old, new) for old, new in pairs)),
         target_critics=tuple(like(old, new) for old, new in zip(state.target_critics, target, strict=True)),
-        temperature=replace(state.temperature, parameters=jnp.log(jnp.float32(0.2))),
+        temperature=replace(
+            state.temperature, parameters=Temperatures(continuous=jnp.log(jnp.float32(0.2)), choices=None)
+        ),
     )
 
 
@@ -188,8 +191,8 @@ def test_an_update_by_hand() -> None:
         numbers(new_state.target_critics), 0.75 * before + 0.25 * expected.moved_critics, atol=1e-5
     )
     # Adam's first step of log α is the learning rate against the gradient's sign, which is −(log π + H̄).
-    excess = -expected.log_probability.mean() - sac.target_entropy
-    step = float(new_state.temperature.parameters - state.temperature.parameters)
+    excess = -expected.log_probability.mean() + 1.0
+    step = float(new_state.temperature.parameters.continuous - state.temperature.parameters.continuous)
     np.testing.assert_allclose(step, -3e-4 * np.sign(excess), rtol=1e-2)
     assert new_state.updates == 1
 
@@ -253,8 +256,8 @@ def test_trap_06_the_temperature_moves_towards_the_target_entropy(log_std: float
     actor["head"]["linear"]["bias"] = jnp.asarray(np.array([0.0, log_std + 1.0], np.float32))
     state = replace(state, actor=replace(state.actor, parameters=actor))
     new_state, output = update(sac, state, transitions())
-    assert np.sign(sac.target_entropy - float(output.metrics.entropy)) == direction
-    step = float(new_state.temperature.parameters - state.temperature.parameters)
+    assert np.sign(-1.0 - float(output.metrics.entropy)) == direction
+    step = float(new_state.temperature.parameters.continuous - state.temperature.parameters.continuous)
     np.testing.assert_allclose(step, direction * 3e-4, rtol=1e-2)
 
 
@@ -263,13 +266,17 @@ def test_a_fixed_temperature_stays() -> None:
     state = initial(sac)
     new_state, output = update(sac, state, transitions())
     np.testing.assert_allclose(output.metrics.temperature, 0.3, rtol=1e-6)
-    assert new_state.temperature.parameters == state.temperature.parameters
+    assert new_state.temperature.parameters.continuous == state.temperature.parameters.continuous
 
 
 def test_the_default_target_entropy_is_minus_the_number_of_components() -> None:
     action = space_spec(space=spaces.Dict(a=spaces.Box(-1, 1, (2, 3)), b=spaces.Box(-1, 1, ())), role="action")
-    assert learner(action=action).target_entropy == -7.0
-    assert learner(action=action, target_entropy=-1.5).target_entropy == -1.5
+    sac = learner(action=action)
+    distribution = sac.actor.bind(parameters=initial(sac).actor.parameters)(np.zeros((2, 2), np.float32))
+    assert isinstance(distribution, ChoiceDistribution)
+    candidates = distribution.candidates(key=KEY)
+    np.testing.assert_allclose(target_entropy(candidates=candidates, config=SACConfig()), [-7.0, -7.0])
+    np.testing.assert_allclose(target_entropy(candidates=candidates, config=SACConfig(target_entropy=-1.5)), [-1.5] * 2)
 
 
 # Observation statistics
@@ -424,20 +431,6 @@ def test_actions_in_a_tree_of_boxes() -> None:
         assert value.dtype == leaf.dtype
     outside = action.unstack_to_outside(jax.device_get(result.action))
     assert 0.0 <= float(outside[0]["a"][0]) <= 5.0
-
-
-@pytest.mark.parametrize(
-    "space",
-    [
-        spaces.Discrete(3),
-        spaces.MultiBinary(2),
-        spaces.MultiDiscrete([2, 3]),
-        spaces.Dict(a=spaces.Box(-1.0, 1.0, (2,)), b=spaces.Tuple([spaces.Discrete(2)])),
-    ],
-)
-def test_actions_that_are_not_continuous_are_refused(space: Any) -> None:
-    with pytest.raises(UnsupportedSpace, match="continuous"):
-        learner(action=space_spec(space=space, role="action"))
 
 
 @pytest.mark.parametrize("critics", [1, 5])

@@ -252,7 +252,7 @@ def test_it_learns_the_action_that_the_observation_asks_for() -> None:
     loss = np.mean((mode_actions(sac, state, observation) - observation) ** 2)
     assert loss < 0.02
     # The spread follows the target entropy: −2 nats, one component.
-    log_temperature = float(state.temperature.parameters)
+    log_temperature = float(state.temperature.parameters.continuous)
     assert np.isfinite(log_temperature)
 
 

@@ -274,7 +274,7 @@ def test_a_critic_sees_observation_and_action() -> None:
     assert parameters["torso"]["layers"][0]["kernel"].shape == (2 + 2 + 3, 8)
 
     def value(observation: Any, given_action: Any) -> jax.Array:
-        return jnp.sum(network.bind(parameters=parameters)(observation, given_action))
+        return jnp.sum(network.bind(parameters=parameters).of_action(observation, given_action))
 
     arguments = ({"position": np.ones((5, 2), np.float32)}, action.zeros(batch_shape=(5,)))
     gradients = jax.jit(jax.grad(value, argnums=(0, 1)))(*arguments)

@@ -8,15 +8,20 @@ from triax.environments.action_wrappers import (
     ContinuousMixedAction,
     TerminatingContinuousAction,
 )
+from triax.environments.declaring import DeclareMask, DeclareSet, MaskFromInfo, PaddedSet
 from triax.environments.factory import EnvironmentConfig, MissingDependency, UnknownEnvironment
 from triax.environments.mixed_action import MixedAction2D, register_mixed_action
 
 __all__ = [
     "ContinuingContinuousAction",
     "ContinuousMixedAction",
+    "DeclareMask",
+    "DeclareSet",
     "EnvironmentConfig",
+    "MaskFromInfo",
     "MissingDependency",
     "MixedAction2D",
+    "PaddedSet",
     "TerminatingContinuousAction",
     "UnknownEnvironment",
     "register_mixed_action",

@@ -70,6 +70,15 @@ class Distribution(abc.ABC):
         :return: inside form, [..., *shape].
         """
 
+    def fixed_spread_loss(self, *, action: Tree) -> Float[Array, "..."]:
+        """Compute the negative log-likelihood of an action, up to a constant, with Gaussians of spread 1 around the
+        deterministic action in the place of the continuous parts: ½ ‖a − a*‖².
+
+        :param action: a*, inside form, [..., *shape].
+        :return: [...].
+        """
+        return -self.log_prob(action=action)
+
     def sample(self, *, key: KeyArray) -> Tree:
         """Sample an action.
 
@@ -105,7 +114,7 @@ class SquashedGaussian(Distribution):
         noise = jax.random.normal(key, self.mean.shape, self.mean.dtype)
         squashed_from = self.mean + jnp.exp(self.log_std) * noise
         normal = -0.5 * jnp.square(noise) - self.log_std - LOG_SQRT_2_PI
-        log_probability = _sum_events(normal - _log_tanh_slope(squashed_from), shape=self.shape)
+        log_probability = _sum_events(normal - log_tanh_slope(squashed_from), shape=self.shape)
         return SampledAction(action=jnp.tanh(squashed_from), log_probability=log_probability)
 
     def action_from_noise(self, *, noise: Float[Array, "... components"]) -> Float[Array, "..."]:
@@ -121,18 +130,27 @@ class SquashedGaussian(Distribution):
         squashed_from = jnp.arctanh(jnp.clip(action, -LARGEST_TANH, LARGEST_TANH))
         noise = (squashed_from - self.mean) * jnp.exp(-self.log_std)
         normal = -0.5 * jnp.square(noise) - self.log_std - LOG_SQRT_2_PI
-        return _sum_events(normal - _log_tanh_slope(squashed_from), shape=self.shape)
+        return _sum_events(normal - log_tanh_slope(squashed_from), shape=self.shape)
 
     def entropy(self, *, key: KeyArray) -> Float[Array, "..."]:
         """Estimate the entropy by −log p of one sample."""
         return -self.sample_with_log_prob(key=key).log_probability
+
+    def fixed_spread_loss(self, *, action: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Compute ½ ‖a − a*‖²."""
+        return 0.5 * _sum_events(jnp.square(self.mode() - action), shape=self.shape)
 
     def mode(self) -> Float[Array, "..."]:
         """Return tanh(mean), the median."""
         return jnp.tanh(self.mean)
 
 
-def _log_tanh_slope(value: Array) -> Array:
+def log_tanh_slope(value: Array) -> Array:
+    """Compute log(1 − tanh²(u)).
+
+    :param value: u.
+    :return: of the same shape.
+    """
     return 2.0 * (LOG_2 - value - jax.nn.softplus(-2.0 * value))
 
 
@@ -249,6 +267,11 @@ class Joint(Distribution):
         """Sum the leaves' log-probabilities."""
         pairs = zip(self._leaves(), self._leaf_actions(action), strict=True)
         return _total([leaf.log_prob(action=part) for leaf, part in pairs])
+
+    def fixed_spread_loss(self, *, action: Tree) -> Float[Array, "..."]:
+        """Sum the leaves' losses."""
+        pairs = zip(self._leaves(), self._leaf_actions(action), strict=True)
+        return _total([leaf.fixed_spread_loss(action=part) for leaf, part in pairs])
 
     def entropy(self, *, key: KeyArray) -> Float[Array, "..."]:
         """Sum the leaves' entropies."""

@@ -1,12 +1,13 @@
 """Encoders: from an observation (or action) in inside form to one vector.
 
 The encoder of a tree is composed from its spec: vectors pass as they are, choices become one-hot vectors, bits become
-0 and 1, images go through convolutions; the results are concatenated. A user's own NNX module can stand in its place:
-anything that fulfils :class:`EncoderFactory`.
+0 and 1, images go through convolutions, sets through a transformer; the results are concatenated. A user's own NNX
+module can stand in its place: anything that fulfils :class:`EncoderFactory`.
 """
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import jax
@@ -15,9 +16,22 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from triax.networks.mlp import ACTIVATIONS, Activation, Initialisation, kernel_initialiser
-from triax.spaces import BinaryLeaf, BoxLeaf, DiscreteLeaf, ImageLeaf, SpaceSpec, UnsupportedSpace
-from triax.trees import Tree
+from triax.networks.sets import SetEncoder, SetEncoderConfig, SetEncoding
+from triax.spaces import BinaryLeaf, BoxLeaf, DiscreteLeaf, ImageLeaf, SetLeaf, SpaceSpec, UnsupportedSpace
+from triax.trees import Tree, tree_dataclass
 from triax.types import AnyArray
+
+
+@tree_dataclass
+class Encoding:
+    """What an encoder makes of an inside value.
+
+    :ivar vector: [..., size].
+    :ivar elements: embeddings of the elements of sets, by the sets' paths, each [..., maximum, element size].
+    """
+
+    vector: Float[Array, "*batch size"]
+    elements: Mapping[str, Float[Array, "..."]]
 
 
 @runtime_checkable
@@ -34,6 +48,22 @@ class Encoder(Protocol):
 
         :param value: inside form, leaves [..., *leaf shape].
         :return: [..., size].
+        """
+
+
+@runtime_checkable
+class ElementEncoder(Protocol):
+    """An encoder that also embeds the elements of sets, for choices among them."""
+
+    @property
+    def element_sizes(self) -> Mapping[str, int]:
+        """Sizes of the embeddings by the sets' paths."""
+
+    def encode(self, value: Tree) -> Encoding:
+        """Encode.
+
+        :param value: inside form, leaves [..., *leaf shape].
+        :return: the vector and the elements' embeddings.
         """
 
 
@@ -79,6 +109,8 @@ class EncoderConfig:
 
     image: ImageEncoderConfig = dataclasses.field(default_factory=ImageEncoderConfig)
     """For uint8 leaves with three axes."""
+    set: SetEncoderConfig = dataclasses.field(default_factory=SetEncoderConfig)
+    """For sets."""
 
     def build(self, *, spec: SpaceSpec, rngs: nnx.Rngs) -> "TreeEncoder":
         """Build the encoder of a spec.
@@ -90,13 +122,36 @@ class EncoderConfig:
         return TreeEncoder(config=self, spec=spec, rngs=rngs)
 
 
+def encode(encoder: Encoder, value: Tree) -> Encoding:
+    """Encode with any encoder.
+
+    :param encoder: may have a method ``encode`` that returns an :class:`Encoding`, with embeddings of sets' elements.
+    :param value: inside form.
+    :return: the encoding.
+    """
+    if isinstance(encoder, ElementEncoder):
+        return encoder.encode(value)
+    return Encoding(vector=encoder(value), elements={})
+
+
 class TreeEncoder(nnx.Module):
     """Encodes each leaf and concatenates."""
 
     def __init__(self, *, config: EncoderConfig, spec: SpaceSpec, rngs: nnx.Rngs) -> None:
         encoders = [_leaf_encoder(config=config, leaf=leaf, rngs=rngs) for leaf in spec.leaves()]
         self.encoders = nnx.List(encoders)
+        self.paths = tuple(spec.paths())
         self.size: int = sum(encoder.size for encoder in encoders)
+        self._element_sizes = tuple(
+            (path, encoder.element_size)
+            for path, encoder in zip(self.paths, encoders, strict=True)
+            if isinstance(encoder, SetEncoder)
+        )
+
+    @property
+    def element_sizes(self) -> Mapping[str, int]:
+        """Sizes of the embeddings of sets' elements, by the sets' paths."""
+        return dict(self._element_sizes)
 
     def __call__(self, value: Tree) -> Float[Array, "*batch size"]:
         """Encode.
@@ -104,8 +159,24 @@ class TreeEncoder(nnx.Module):
         :param value: inside form, leaves [..., *leaf shape].
         :return: [..., size].
         """
-        vectors = [encoder(leaf) for encoder, leaf in zip(self.encoders, jax.tree.leaves(value), strict=True)]
-        return vectors[0] if len(vectors) == 1 else jnp.concatenate(vectors, axis=-1)
+        return self.encode(value).vector
+
+    def encode(self, value: Tree) -> Encoding:
+        """Encode, and keep what the elements of sets became.
+
+        :param value: inside form, leaves [..., *leaf shape].
+        :return: the vector and the elements' embeddings.
+        """
+        vectors, elements = [], {}
+        for path, encoder, leaf in zip(self.paths, self.encoders, jax.tree.leaves(value), strict=True):
+            encoded = encoder(leaf)
+            if isinstance(encoded, SetEncoding):
+                elements[path] = encoded.elements
+                encoded = encoded.pooled
+            vectors.append(encoded)
+        return Encoding(
+            vector=vectors[0] if len(vectors) == 1 else jnp.concatenate(vectors, axis=-1), elements=elements
+        )
 
 
 def _leaf_encoder(*, config: EncoderConfig, leaf: Any, rngs: nnx.Rngs) -> Any:
@@ -118,6 +189,8 @@ def _leaf_encoder(*, config: EncoderConfig, leaf: Any, rngs: nnx.Rngs) -> Any:
             return _OneHotEncoder(shape=leaf.shape, sizes=leaf.sizes)
         case ImageLeaf() if len(leaf.shape) == 3:
             return _ImageEncoder(config=config.image, shape=leaf.shape, rngs=rngs)
+        case SetLeaf():
+            return config.set.build(maximum=leaf.maximum, features=leaf.shape[1] - 1, rngs=rngs)
         case ImageLeaf():
             return _FlatEncoder(shape=leaf.shape, scale=1.0 / 255.0)
         case _:

@@ -1,7 +1,12 @@
-"""Heads: from features to what a learner needs at the end of a network."""
+"""Heads: from features to a distribution over actions of independent parts.
+
+Where the parts hang together, see :mod:`triax.networks.choice_heads`.
+"""
 
 import dataclasses
 import math
+import types
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -12,6 +17,9 @@ from jaxtyping import Array, Float
 from triax.networks.distributions import Bernoulli, Categorical, Distribution, Joint, SquashedGaussian
 from triax.networks.mlp import Initialisation, kernel_initialiser
 from triax.spaces import BinaryLeaf, BoxLeaf, DiscreteLeaf, SpaceSpec, UnsupportedSpace
+from triax.trees import Tree
+
+NOTHING: Mapping[str, Any] = types.MappingProxyType({})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,6 +38,13 @@ class ActionHeadConfig:
     """How the weights begin."""
     scale: float = 1.0
     """A factor on the initial weights; 0.01 is usual for PPO."""
+    listed_choices: int = 64
+    """The largest number of joint choices that are listed, so that expectations over them are exact; actions with more
+    are factored."""
+    parameters_see_choice: bool = True
+    """Whether continuous parameters depend on what is chosen, in actions that mix both."""
+    relaxation: float = 1.0
+    """The Gumbel-softmax's temperature where choices are factored: the smaller, the less bias and the more noise."""
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -38,6 +53,10 @@ class ActionHeadConfig:
                 f"initial_log_std={self.initial_log_std} must lie between lowest_log_std={self.lowest_log_std} and "
                 f"highest_log_std={self.highest_log_std}."
             )
+        if self.listed_choices < 1:
+            raise ValueError(f"listed_choices={self.listed_choices} must be at least 1.")
+        if self.relaxation <= 0.0:
+            raise ValueError(f"relaxation={self.relaxation} must be above 0.")
 
 
 class ActionHead(nnx.Module):
@@ -61,10 +80,14 @@ class ActionHead(nnx.Module):
         if continuous > 0 and not config.state_dependent_std:
             self.free_log_std = nnx.Param(jnp.zeros((continuous,), jnp.float32))
 
-    def __call__(self, features: Float[Array, "*batch inputs"]) -> Distribution:
+    def __call__(
+        self, features: Float[Array, "*batch inputs"], observation: Tree = (), elements: Mapping[str, Array] = NOTHING
+    ) -> Distribution:
         """Make the distribution.
 
         :param features: [..., inputs].
+        :param observation: not used.
+        :param elements: not used.
         :return: a distribution over actions with leading axes [...].
         """
         outputs = self.linear(features)

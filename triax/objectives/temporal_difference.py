@@ -7,29 +7,20 @@ from jaxtyping import Array, Float
 from triax.objectives.checks import check_shape, check_vectors
 
 
-def soft_target(
-    *,
-    reward: Float[Array, " N"],
-    discount: Float[Array, " N"],
-    next_values: Float[Array, "critics N"],
-    next_log_probability: Float[Array, " N"],
-    temperature: Float[Array, ""],
+def bootstrapped_target(
+    *, reward: Float[Array, " N"], discount: Float[Array, " N"], next_value: Float[Array, " N"]
 ) -> Float[Array, " N"]:
-    """Compute the regression target of soft critics; no gradient flows through it.
+    """Compute the regression target y = r + γ · V(o'); no gradient flows through it.
 
-    y = r + γ · (min_j Q̄_j(o', a') − α · log π(a'|o')), Haarnoja et al. 2018 (arXiv:1812.05905), equations 3 and 5.
+    With soft values, that is equation 5 of Haarnoja et al. 2018 (arXiv:1812.05905).
 
     :param reward: r, or the sum of n discounted rewards, [N].
     :param discount: γ (γⁿ); 0 where the episode terminated, [N].
-    :param next_values: the target critics at the next observation and an action of the current policy, [critics, N].
-    :param next_log_probability: of that action, [N].
-    :param temperature: α.
+    :param next_value: V(o'), finite, [N].
     :return: y, [N].
     :raises ValueError: if an array has another shape.
     """
-    check_vectors(reward=reward, discount=discount, next_log_probability=next_log_probability)
-    check_shape(expected=(next_values.shape[0], *reward.shape), next_values=next_values)
-    next_value = jnp.min(next_values, axis=0) - temperature * next_log_probability
+    check_vectors(reward=reward, discount=discount, next_value=next_value)
     return jax.lax.stop_gradient(reward + discount * next_value)
 
 

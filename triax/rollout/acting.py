@@ -5,18 +5,21 @@ base key and a counter, the selection of what is brought back. The carry stays o
 """
 
 import functools
+import types
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Key, UInt32
+from jaxtyping import Array, Bool, Int, Key, UInt32
 
 from triax.random import KeyArray, Name, derive_generator
 from triax.spaces import BinaryLeaf, BoxLeaf, DiscreteLeaf, Leaf, SpaceSpec
 from triax.trees import Tree, tree_map
 from triax.types import ActionMode, Policy, PolicyOutput
+
+NOTHING_MASKED: Mapping[tuple[str, int], Any] = types.MappingProxyType({})
 
 
 class CompiledPolicy:
@@ -119,13 +122,22 @@ class CompiledPolicy:
             raise ValueError(f"the policy's {what} must be {expected}, and it is {found}.")
 
 
-def random_actions(*, spec: SpaceSpec, count: int, seed: int, name: tuple[Name, ...]) -> Tree:
+def random_actions(
+    *,
+    spec: SpaceSpec,
+    count: int,
+    seed: int,
+    name: tuple[Name, ...],
+    allowed: Mapping[tuple[str, int], Bool[np.ndarray, "B options"]] = NOTHING_MASKED,
+) -> Tree:
     """Draw uniformly distributed actions.
 
     :param spec: the actions' spec.
     :param count: how many, B.
     :param seed: a seed.
     :param name: which draw this is; the same one gives the same actions.
+    :param allowed: what the observations allow, of components that are masked; see
+        :func:`triax.spaces.allowed_options`.
     :return: inside form, [B, ...].
     """
     generator = derive_generator(seed=seed, name=name)
@@ -141,7 +153,19 @@ def random_actions(*, spec: SpaceSpec, count: int, seed: int, name: tuple[Name, 
                 return generator.integers(2, size=shape).astype(leaf.dtype)
         raise TypeError(f"{type(leaf).__name__} is no leaf of an action.")
 
-    return spec.map_leaves(draw)
+    actions = spec.map_leaves(draw)
+    for (path, component), options in allowed.items():
+        chosen = spec.part(actions, path=path).reshape(count, -1)
+        chosen[:, component] = _drawn(options, generator)
+    return actions
+
+
+def _drawn(options: Bool[np.ndarray, "B options"], generator: np.random.Generator) -> Int[np.ndarray, " B"]:
+    """Draw one of the allowed options in each row; any, where none is allowed."""
+    options = options | ~options.any(axis=-1, keepdims=True)
+    place = np.floor(generator.random(len(options)) * options.sum(axis=-1))
+    chosen: np.ndarray = np.argmax(np.cumsum(options, axis=-1) > place[:, np.newaxis], axis=-1)
+    return chosen
 
 
 def _on_host(tree: Tree) -> Tree:

@@ -145,6 +145,7 @@ class Collector:
                 count=self.environments.count,
                 seed=self._seed,
                 name=(*self._name, "random", counter),
+                allowed=self.environments.allowed,
             )
         output = self._policy.act(
             parameters=parameters,

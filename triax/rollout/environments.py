@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Float32, Int, UInt8
 from triax.random import episode_seed
 from triax.rollout.resuming import ActionLog, Resumable, UnfaithfulEnvironment, observation_digest, take_again
 from triax.rollout.seeded import MakeEnvironment, SeededEnvironment, stack_observations
-from triax.spaces import SpaceSpec
+from triax.spaces import SpaceSpec, allowed_options, always_used
 from triax.trees import Tree, tree_dataclass
 from triax.types import EpisodeSummary
 
@@ -140,12 +140,20 @@ class EnvironmentBatch:
             raise
         self._refresh()
 
+    @property
+    def allowed(self) -> dict[tuple[str, int], Bool[np.ndarray, "B options"]]:
+        """What the current observations allow of choices that are masked; see :func:`triax.spaces.allowed_options`."""
+        return allowed_options(
+            spec=self._action_spec, observation_spec=self._observation_spec, observation=self.observation
+        )
+
     def step(self, action: Tree) -> EnvironmentStep:
         """Take an action in each environment, or begin its next episode if the last one has ended.
 
         :param action: inside form, [B, ...].
         :return: what followed.
-        :raises EnvironmentFailed: if an environment raises.
+        :raises EnvironmentFailed: if an environment raises, or an observation is not as its space declares, or allows
+            no choice.
         :raises NonFiniteExperience: if an observation or a reward is NaN or infinite.
         """
         self._log.append(action)
@@ -174,6 +182,7 @@ class EnvironmentBatch:
             flags.append((environment.terminated, environment.truncated, begins, ends))
         self.observation = stack_observations(environments=self._environments, spec=self._observation_spec)
         terminated, truncated, self.is_first, self.is_last = np.array(flags).T.copy()
+        self._check_choices()
         return EnvironmentStep(
             observation=self.observation,
             reward=np.array(rewards, np.float32),
@@ -269,6 +278,17 @@ class EnvironmentBatch:
         self.observation = stack_observations(environments=self._environments, spec=self._observation_spec)
         self.is_first = np.array([environment.length == 0 for environment in self._environments])
         self.is_last = np.array([environment.ended for environment in self._environments])
+        self._check_choices()
+
+    def _check_choices(self) -> None:
+        """Refuse observations in which nothing can be chosen; at an episode's end nothing has to be."""
+        for (path, component), options in self.allowed.items():
+            stuck = ~options.any(axis=-1) & ~self.is_last
+            if stuck.any() and always_used(spec=self._action_spec, path=path, component=component):
+                raise self._environments[int(np.argmax(stuck))].failure(
+                    f"the observation allows no option of the choice {path!r}; at least one has to be allowed (one "
+                    "element has to be there) until the episode ends"
+                )
 
     def _set_own_state(self, *, environment: SeededEnvironment, own_state: UInt8[np.ndarray, " bytes"]) -> bool:
         if not isinstance(environment.environment, Resumable):

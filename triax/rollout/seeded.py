@@ -17,7 +17,7 @@ import gymnasium
 import jax
 import numpy as np
 
-from triax.spaces import BoxLeaf, SpaceSpec
+from triax.spaces import BoxLeaf, InvalidSet, SetLeaf, SpaceSpec
 from triax.trees import Tree
 
 MakeEnvironment: TypeAlias = Callable[[], "gymnasium.Env[Any, Any]"]
@@ -64,7 +64,7 @@ class _PlacedError(RuntimeError):
 
 
 class EnvironmentFailed(_PlacedError):
-    """An environment raised an exception, which is this error's ``__cause__``."""
+    """An environment raised an exception, which is this error's ``__cause__``, or gave what its spaces exclude."""
 
 
 class NonFiniteExperience(_PlacedError):
@@ -182,6 +182,15 @@ class SeededEnvironment:
         place = self.place
         return NonFiniteExperience(f"{what} in {place}; the observation is {self.observation!r}", place)
 
+    def failure(self, what: str) -> EnvironmentFailed:
+        """Make the error for an observation that cannot be.
+
+        :param what: what is wrong with it.
+        :return: the error, to be raised.
+        """
+        place = self.place
+        return EnvironmentFailed(f"{what}; in {place}", place)
+
     def close(self) -> None:
         """Close the environment."""
         self.environment.close()
@@ -207,9 +216,13 @@ def stack_observations(*, environments: Sequence[SeededEnvironment], spec: Space
     :param spec: the observations' spec.
     :return: inside form, [B, ...], in arrays of its own.
     :raises NonFiniteExperience: if a number is NaN or infinite.
+    :raises EnvironmentFailed: if a set has more or fewer elements than its space declares.
     :raises ValueError: if the observations do not have the shapes that their space promises.
     """
-    inside = spec.stack_to_inside([environment.observation for environment in environments])
+    try:
+        inside = spec.stack_to_inside([environment.observation for environment in environments])
+    except InvalidSet as error:
+        raise environments[error.row].failure(str(error)) from error
     if isinstance(spec.tree, dict | tuple):
         pairs = list(zip(spec.leaves(), jax.tree.leaves(inside), strict=True))
     else:
@@ -220,7 +233,7 @@ def stack_observations(*, environments: Sequence[SeededEnvironment], spec: Space
                 f"the observation space promises an array of shape {leaf_spec.shape}, and the environment gives one of "
                 f"shape {leaf.shape[1:]} ({environments[0].place})."
             )
-        if isinstance(leaf_spec, BoxLeaf) and not np.isfinite(leaf).all():
+        if isinstance(leaf_spec, BoxLeaf | SetLeaf) and not np.isfinite(leaf).all():
             finite = np.isfinite(leaf).reshape(len(environments), -1).all(axis=1)
             raise environments[int(np.argmin(finite))].non_finite("the observation is not finite")
     return inside

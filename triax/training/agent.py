@@ -10,7 +10,7 @@ from triax.learners.interface import Learner
 from triax.random import derive_key
 from triax.rollout import CompiledPolicy
 from triax.runs import CheckpointStore, RunDirectory
-from triax.spaces import SpaceSpec
+from triax.spaces import SetLeaf, SpaceSpec
 from triax.training.description import restore
 from triax.training.evaluating import AGENT_PART
 from triax.training.importing import resolve_registered
@@ -45,16 +45,17 @@ class Agent:
         """Choose an action, or a batch of them.
 
         :param observation: as the environment gives it; or a batch of such, stacked along a new first axis in every
-            leaf.
+            leaf (sets: a sequence of them).
         :param deterministic: the policy's mode; otherwise a sample.
         :return: an action as the environment takes it; or a batch, stacked likewise.
         :raises ValueError: if the observation is not one of the environment's.
         """
         batch_size = _batch_size(spec=self.spec.observation, value=observation)
         rows = 1 if batch_size is None else batch_size
-        inside = self.spec.observation.batch_to_inside(observation)
         if batch_size is None:
-            inside = jax.tree.map(lambda leaf: leaf[None], inside)
+            inside = self.spec.observation.stack_to_inside([observation])
+        else:
+            inside = self.spec.observation.batch_to_inside(observation)
         policy = self._policies.get(rows)
         if policy is None:
             policy = CompiledPolicy(policy=self.learner.policy, count=rows, action_spec=self.spec.action)
@@ -113,6 +114,10 @@ def _batch_size(*, spec: SpaceSpec, value: Any) -> int | None:
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"the observation has not the structure of the environment's: {error!r}") from error
     for leaf, part in zip(spec.leaves(), parts, strict=True):
+        if isinstance(leaf, SetLeaf):
+            # One set is one array; a batch of them is a sequence of arrays.
+            sizes.add(None if isinstance(part, np.ndarray) and part.ndim == 2 else len(part))
+            continue
         shape = np.shape(part)
         if shape == leaf.shape:
             sizes.add(None)

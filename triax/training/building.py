@@ -22,7 +22,6 @@ from triax.replay import BatchSource, MixturePart, MixtureSource, Replay, availa
 from triax.rollout import Fleet, InlineFleet
 from triax.rollout.cluster import RayFleet
 from triax.rollout.processes import ProcessFleet
-from triax.spaces import space_spec
 from triax.training.experiment import Experiment
 from triax.training.loops import Loop, OfflineLoop, OnPolicyLoop, ReplayLoop, StreamLoop
 from triax.types import EnvironmentSpec, Policy
@@ -63,7 +62,7 @@ def environment_spec(*, experiment: Experiment) -> EnvironmentSpec:
 
     :param experiment: the experiment.
     :return: the specs.
-    :raises UnsupportedSpace: if a space has no inside form.
+    :raises UnsupportedSpace: if a space has no inside form, or a relation names what is not there.
     """
     if experiment.environment is None:
         assert experiment.dataset is not None
@@ -71,9 +70,10 @@ def environment_spec(*, experiment: Experiment) -> EnvironmentSpec:
         return EnvironmentSpec(observation=dataset.observation_spec, action=dataset.action_spec)
     environment = experiment.environment.make()
     try:
-        return EnvironmentSpec(
-            observation=space_spec(space=environment.observation_space, role="observation"),
-            action=space_spec(space=environment.action_space, role="action"),
+        return EnvironmentSpec.of_spaces(
+            observation=environment.observation_space,
+            action=environment.action_space,
+            relations=experiment.relations,
         )
     finally:
         environment.close()

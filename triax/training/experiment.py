@@ -11,6 +11,7 @@ from triax.evaluation import EvaluationConfig
 from triax.learners.interface import LearnerConfig
 from triax.replay import ReplayConfig
 from triax.rollout import RolloutConfig
+from triax.spaces import UsedBy
 from triax.training.callbacks import Callback
 
 
@@ -74,6 +75,8 @@ class Experiment:
     """The algorithm and its settings."""
     environment: EnvironmentConfig | None = None
     """Where experience comes from, and where policies are evaluated."""
+    relations: tuple[UsedBy, ...] = ()
+    """Which choice uses which part of an action, where the action space does not say so by its form."""
     dataset: DatasetConfig | None = None
     """Recorded experience, for learners that need it."""
     total_steps: int

@@ -100,4 +100,5 @@ class MetricMeans:
 def _named(metrics: Tree) -> dict[str, Any]:
     if isinstance(metrics, Mapping):
         return dict(metrics)
-    return {field.name: getattr(metrics, field.name) for field in dataclasses.fields(metrics)}
+    named = {field.name: getattr(metrics, field.name) for field in dataclasses.fields(metrics)}
+    return {name: value for name, value in named.items() if value is not None}

@@ -35,11 +35,15 @@ class SACConfig:
     critics: int = 2
     """How many critics; targets take their minimum."""
     initial_temperature: float = 1.0
-    """α at the start."""
+    """α at the start, of all parts."""
     learn_temperature: bool = True
     """Whether α is adjusted to hold the entropy at its target."""
     target_entropy: float | None = None
-    """In nats; None: minus the number of action components."""
+    """Of the continuous parameters, in nats; None: minus the number of parameters that the choice uses."""
+    target_choice_entropy: float | None = None
+    """Of the choices, in nats; None: ``choice_entropy_share`` of the highest that is possible where the agent is."""
+    choice_entropy_share: float = 0.3
+    """Share of the highest possible entropy that choices keep, in (0, 1)."""
     normalise_observations: bool = False
     """Whether observations are scaled by their running mean and variance."""
     exploration: ExplorationNoise = dataclasses.field(default_factory=WhiteNoise)
@@ -68,6 +72,7 @@ class SACConfig:
             (0.0 < self.target_rate <= 1.0, "target_rate", "must lie in (0, 1]"),
             (self.critics >= 1, "critics", "must be at least 1"),
             (self.initial_temperature > 0.0, "initial_temperature", "must be above 0"),
+            (0.0 < self.choice_entropy_share < 1.0, "choice_entropy_share", "must lie in (0, 1)"),
         )
         for holds, name, rule in checks:
             if not holds:
@@ -77,9 +82,8 @@ class SACConfig:
         """Build the learner.
 
         :param observation_spec: the environment's observations.
-        :param action_spec: the environment's actions; Boxes only.
+        :param action_spec: the environment's actions.
         :return: the learner.
-        :raises UnsupportedSpace: if an action is not continuous.
         """
         from triax.learners.sac.learner import SAC
 

@@ -1,7 +1,5 @@
 """SAC as pure functions: critics, actor, temperature, targets, in this order, in every update."""
 
-import math
-
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
@@ -9,14 +7,29 @@ from jaxtyping import Array, Bool, Float
 from triax.learners.interface import Learner, ReplayPlan, TransitionUnit
 from triax.learners.optimizer import Trainable, apply_gradients, initial_trainable, moved_towards
 from triax.learners.sac.config import SACConfig
-from triax.learners.sac.losses import ActorLoss, CriticLoss, actor_loss, critic_loss, critic_values
+from triax.learners.sac.losses import (
+    CriticLoss,
+    Temperatures,
+    candidates_value,
+    continuous_entropy,
+    critic_loss,
+    target_choice_entropy,
+    target_entropy,
+)
 from triax.learners.sac.state import SACMetrics, SACPolicyParameters, SACState
-from triax.networks import ActorModel, CriticModel, FunctionalNetwork, ObservationStatistics
-from triax.networks.distributions import Joint, SquashedGaussian
+from triax.networks import (
+    ActionCode,
+    ActorModel,
+    Candidates,
+    ChoiceDistribution,
+    CriticModel,
+    FunctionalNetwork,
+    ObservationStatistics,
+)
 from triax.objectives.maximum_entropy import temperature_loss
-from triax.objectives.temporal_difference import soft_target
+from triax.objectives.temporal_difference import bootstrapped_target
 from triax.random import KeyArray
-from triax.spaces import BoxLeaf, SpaceSpec, UnsupportedSpace
+from triax.spaces import SpaceSpec
 from triax.trees import Tree, replace, tree_dataclass
 from triax.types import ActionMode, PolicyOutput, Trajectory, Transitions, UpdateOutput
 
@@ -36,7 +49,7 @@ class _UpdatedActor:
 
     trainable: Trainable
     loss: Float[Array, ""]
-    report: ActorLoss
+    candidates: Candidates
 
 
 class SAC(Learner[SACState]):
@@ -44,27 +57,20 @@ class SAC(Learner[SACState]):
 
     :param config: what can be set.
     :param observation_spec: the environment's observations.
-    :param action_spec: the environment's actions; Boxes only.
-    :raises UnsupportedSpace: if an action is not continuous.
+    :param action_spec: the environment's actions.
     """
 
     def __init__(self, *, config: SACConfig, observation_spec: SpaceSpec, action_spec: SpaceSpec) -> None:
-        for leaf in action_spec.leaves():
-            if not isinstance(leaf, BoxLeaf):
-                raise UnsupportedSpace(
-                    f"SAC acts in continuous spaces (Box, and Dict and Tuple of them) only; this action space has "
-                    f"{leaf}. PPO acts in mixed and discrete spaces."
-                )
         self.config = config
         self.observation_spec = observation_spec
-        components = sum(math.prod(leaf.shape) for leaf in action_spec.leaves())
-        self.target_entropy = -float(components) if config.target_entropy is None else config.target_entropy
+        self.code = ActionCode(spec=action_spec, observation_spec=observation_spec)
         self.actor = FunctionalNetwork(
             make=lambda rngs: ActorModel(
                 config=config.actor,
                 head=config.actor_head,
                 observation_spec=observation_spec,
                 action_spec=action_spec,
+                candidates=True,
                 rngs=rngs,
             )
         )
@@ -76,7 +82,7 @@ class SAC(Learner[SACState]):
         self._actor_optimizer = config.actor_optimizer.build()
         self._critic_optimizer = config.critic_optimizer.build()
         self._temperature_optimizer = config.temperature_optimizer.build()
-        self._policy = SACPolicy(config=config, actor=self.actor, action_spec=action_spec)
+        self._policy = SACPolicy(config=config, actor=self.actor, code=self.code)
         self.ingests = config.normalise_observations
 
     @property
@@ -91,7 +97,7 @@ class SAC(Learner[SACState]):
 
     @property
     def policy(self) -> "SACPolicy":
-        """A squashed Gaussian."""
+        """Choices, and squashed Gaussians over the parameters that they use."""
         return self._policy
 
     def initial_state(self, *, key: KeyArray) -> SACState:
@@ -102,7 +108,10 @@ class SAC(Learner[SACState]):
         """
         actor_key, *critic_keys = jax.random.split(key, 1 + self.config.critics)
         critics = tuple(self.critic.initial_parameters(key=critic_key) for critic_key in critic_keys)
-        log_temperature = jnp.log(jnp.asarray(self.config.initial_temperature, jnp.float32))
+        temperatures = Temperatures(
+            continuous=self._initial_log_temperature() if self.code.parameters > 0 else None,
+            choices=self._initial_log_temperature() if self.code.sizes else None,
+        )
         statistics = ObservationStatistics.initial(spec=self.observation_spec)
         return SACState(
             actor=initial_trainable(
@@ -111,7 +120,7 @@ class SAC(Learner[SACState]):
             critics=initial_trainable(parameters=critics, optimizer=self._critic_optimizer),
             # A copy: one buffer cannot be donated twice.
             target_critics=jax.tree.map(jnp.copy, critics),
-            temperature=initial_trainable(parameters=log_temperature, optimizer=self._temperature_optimizer),
+            temperature=initial_trainable(parameters=temperatures, optimizer=self._temperature_optimizer),
             statistics=statistics if self.config.normalise_observations else None,
             updates=jnp.zeros((), jnp.int32),
         )
@@ -145,11 +154,11 @@ class SAC(Learner[SACState]):
                 observation=state.statistics.normalise(observation=batch.observation),
                 next_observation=state.statistics.normalise(observation=batch.next_observation),
             )
-        temperature = jnp.exp(state.temperature.parameters)
-        target = self._critic_target(state=state, batch=batch, temperature=temperature, key=critic_key)
+        temperatures: Temperatures = jax.tree.map(jnp.exp, state.temperature.parameters)
+        target = self._critic_target(state=state, batch=batch, temperatures=temperatures, key=critic_key)
         critics = self._updated_critics(state=state, batch=batch, target=target)
         actor = self._updated_actor(
-            state=state, critics=critics.trainable, batch=batch, temperature=temperature, key=actor_key
+            state=state, critics=critics.trainable, batch=batch, temperatures=temperatures, key=actor_key
         )
         new_state = SACState(
             actor=actor.trainable,
@@ -157,7 +166,7 @@ class SAC(Learner[SACState]):
             target_critics=moved_towards(
                 target=state.target_critics, online=critics.trainable.parameters, rate=self.config.target_rate
             ),
-            temperature=self._updated_temperature(state=state, log_probability=actor.report.log_probability),
+            temperature=self._updated_temperature(state=state, candidates=actor.candidates),
             statistics=state.statistics,
             updates=state.updates + 1,
         )
@@ -166,8 +175,12 @@ class SAC(Learner[SACState]):
             critic_value=critics.report.value,
             target_value=jnp.mean(target),
             actor_loss=actor.loss,
-            entropy=-jnp.mean(actor.report.log_probability),
-            temperature=temperature,
+            entropy=None
+            if temperatures.continuous is None
+            else jnp.mean(continuous_entropy(candidates=actor.candidates)),
+            temperature=temperatures.continuous,
+            choice_entropy=None if temperatures.choices is None else jnp.mean(actor.candidates.choice_entropy),
+            choice_temperature=temperatures.choices,
         )
         return new_state, UpdateOutput(metrics=metrics)
 
@@ -179,22 +192,29 @@ class SAC(Learner[SACState]):
         """
         return SACPolicyParameters(actor=state.actor.parameters, statistics=state.statistics)
 
+    def _initial_log_temperature(self) -> Float[Array, ""]:
+        return jnp.log(jnp.asarray(self.config.initial_temperature, jnp.float32))
+
+    def _candidates(self, *, actor: Tree, observation: Tree, key: KeyArray) -> Candidates:
+        distribution = self.actor.bind(parameters=actor)(observation)
+        assert isinstance(distribution, ChoiceDistribution)
+        return distribution.candidates(key=key)
+
     def _critic_target(
-        self, *, state: SACState, batch: Transitions, temperature: Float[Array, ""], key: KeyArray
+        self, *, state: SACState, batch: Transitions, temperatures: Temperatures, key: KeyArray
     ) -> Float[Array, " N"]:
-        policy = self.actor.bind(parameters=state.actor.parameters)(batch.next_observation)
-        sample = policy.sample_with_log_prob(key=key)
-        return soft_target(
+        observation = batch.next_observation
+        next_value = candidates_value(
+            candidates=self._candidates(actor=state.actor.parameters, observation=observation, key=key),
+            network=self.critic,
+            critics=state.target_critics,
+            observation=observation,
+            temperatures=temperatures,
+        )
+        return bootstrapped_target(
             reward=self.config.reward_scale * jnp.asarray(batch.reward),
             discount=jnp.asarray(batch.discount),
-            next_values=critic_values(
-                network=self.critic,
-                parameters=state.target_critics,
-                observation=batch.next_observation,
-                action=sample.action,
-            ),
-            next_log_probability=sample.log_probability,
-            temperature=temperature,
+            next_value=next_value,
         )
 
     def _updated_critics(self, *, state: SACState, batch: Transitions, target: Float[Array, " N"]) -> _UpdatedCritics:
@@ -210,47 +230,59 @@ class SAC(Learner[SACState]):
         return _UpdatedCritics(trainable=trainable, loss=loss, report=report)
 
     def _updated_actor(
-        self, *, state: SACState, critics: Trainable, batch: Transitions, temperature: Float[Array, ""], key: KeyArray
+        self, *, state: SACState, critics: Trainable, batch: Transitions, temperatures: Temperatures, key: KeyArray
     ) -> _UpdatedActor:
-        def loss_of(parameters: Tree) -> tuple[Float[Array, ""], ActorLoss]:
-            return actor_loss(
-                self.actor.bind(parameters=parameters)(batch.observation),
+        def loss_of(parameters: Tree) -> tuple[Float[Array, ""], Candidates]:
+            candidates = self._candidates(actor=parameters, observation=batch.observation, key=key)
+            value = candidates_value(
+                candidates=candidates,
                 network=self.critic,
                 critics=critics.parameters,
                 observation=batch.observation,
-                temperature=temperature,
-                key=key,
+                temperatures=temperatures,
             )
+            return -jnp.mean(value), candidates
 
-        (loss, report), gradients = jax.value_and_grad(loss_of, has_aux=True)(state.actor.parameters)
+        (loss, candidates), gradients = jax.value_and_grad(loss_of, has_aux=True)(state.actor.parameters)
         trainable = apply_gradients(trainable=state.actor, gradients=gradients, optimizer=self._actor_optimizer)
-        return _UpdatedActor(trainable=trainable, loss=loss, report=report)
+        return _UpdatedActor(trainable=trainable, loss=loss, candidates=candidates)
 
-    def _updated_temperature(self, *, state: SACState, log_probability: Float[Array, " N"]) -> Trainable:
+    def _updated_temperature(self, *, state: SACState, candidates: Candidates) -> Trainable:
         if not self.config.learn_temperature:
             return state.temperature
 
-        def loss_of(log_temperature: Float[Array, ""]) -> Float[Array, ""]:
-            return temperature_loss(
-                log_temperature=log_temperature, log_probability=log_probability, target_entropy=self.target_entropy
-            )
+        def loss_of(log_temperatures: Temperatures) -> Float[Array, ""]:
+            loss = jnp.zeros(())
+            if log_temperatures.continuous is not None:
+                loss += temperature_loss(
+                    log_temperature=log_temperatures.continuous,
+                    entropy=continuous_entropy(candidates=candidates),
+                    target_entropy=target_entropy(candidates=candidates, config=self.config),
+                )
+            if log_temperatures.choices is not None:
+                loss += temperature_loss(
+                    log_temperature=log_temperatures.choices,
+                    entropy=candidates.choice_entropy,
+                    target_entropy=target_choice_entropy(candidates=candidates, config=self.config),
+                )
+            return loss
 
         gradient = jax.grad(loss_of)(state.temperature.parameters)
         return apply_gradients(trainable=state.temperature, gradients=gradient, optimizer=self._temperature_optimizer)
 
 
 class SACPolicy:
-    """A squashed Gaussian policy, with noise that may be correlated in time.
+    """Choices, and squashed Gaussians over their parameters, with noise that may be correlated in time.
 
     :param config: SAC's config.
     :param actor: the network.
-    :param action_spec: the environment's actions.
+    :param code: how actions are written.
     """
 
-    def __init__(self, *, config: SACConfig, actor: FunctionalNetwork[ActorModel], action_spec: SpaceSpec) -> None:
+    def __init__(self, *, config: SACConfig, actor: FunctionalNetwork[ActorModel], code: ActionCode) -> None:
         self._noise = config.exploration
         self._actor = actor
-        self._sizes = tuple(math.prod(leaf.shape) for leaf in action_spec.leaves())
+        self._code = code
 
     def initial_carry(self, *, batch_shape: tuple[int, ...]) -> tuple[Array, ...]:
         """Make the state of the exploration noise.
@@ -258,7 +290,7 @@ class SACPolicy:
         :param batch_shape: leading axes.
         :return: empty for white noise.
         """
-        return self._noise.initial_carry(batch_shape=batch_shape, components=sum(self._sizes))
+        return self._noise.initial_carry(batch_shape=batch_shape, components=self._code.parameters)
 
     def act(
         self,
@@ -276,7 +308,8 @@ class SACPolicy:
         distribution = self._actor.bind(parameters=parameters.actor)(observation)
         if mode is ActionMode.MODE:
             return PolicyOutput(action=distribution.mode(), carry=carry, extras={})
-        noise = self._noise.step(carry=carry, is_first=is_first, components=sum(self._sizes), key=key)
-        assert isinstance(distribution, SquashedGaussian | Joint)
-        action = distribution.action_from_noise(noise=noise.value)
+        choice_key, noise_key = jax.random.split(key) if self._code.sizes else (key, key)
+        noise = self._noise.step(carry=carry, is_first=is_first, components=self._code.parameters, key=noise_key)
+        assert isinstance(distribution, ChoiceDistribution)
+        action = distribution.sample_from_noise(noise=noise.value, key=choice_key)
         return PolicyOutput(action=action, carry=noise.carry, extras={})

@@ -14,7 +14,7 @@ class SACState:
     :ivar actor: the policy's parameters.
     :ivar critics: a tuple with the parameters of each critic.
     :ivar target_critics: their slowly moving copies.
-    :ivar temperature: log α.
+    :ivar temperature: log α, of the continuous parameters and of the choices.
     :ivar statistics: of observations; None unless they are normalised.
     :ivar updates: updates made so far.
     """
@@ -46,14 +46,18 @@ class SACMetrics:
     :ivar critic_loss: half the mean squared error, summed over critics.
     :ivar critic_value: mean of the first critic's values.
     :ivar target_value: mean of the regression targets.
-    :ivar actor_loss: E[α log π(a|o) − min Q(o, a)].
-    :ivar entropy: estimate of the policy's entropy, nats.
-    :ivar temperature: α.
+    :ivar actor_loss: minus the mean soft value of the policy.
+    :ivar entropy: estimate of the entropy of the policy's continuous parameters, nats; None where there are none.
+    :ivar temperature: α of the continuous parameters; None where there are none.
+    :ivar choice_entropy: of the policy's choices, nats; None where there are none.
+    :ivar choice_temperature: α of the choices; None where there are none.
     """
 
     critic_loss: Float[Array, ""]
     critic_value: Float[Array, ""]
     target_value: Float[Array, ""]
     actor_loss: Float[Array, ""]
-    entropy: Float[Array, ""]
-    temperature: Float[Array, ""]
+    entropy: Float[Array, ""] | None
+    temperature: Float[Array, ""] | None
+    choice_entropy: Float[Array, ""] | None = None
+    choice_temperature: Float[Array, ""] | None = None
