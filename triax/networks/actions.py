@@ -165,7 +165,7 @@ class ActionCode:
         :return: for each discrete component booleans [..., size]; None where everything is allowed.
         """
         found = allowed_options(spec=self.spec, observation_spec=self.observation_spec, observation=observation)
-        return [found.get(component) for component in self._components]
+        return [jnp.asarray(found[component]) if component in found else None for component in self._components]
 
     def allowed_rows(self, *, table: ChoiceTable, observation: Tree) -> Array | None:
         """Read which joint choices the observation allows.
