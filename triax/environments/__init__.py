@@ -10,13 +10,16 @@ from triax.environments.action_wrappers import (
 )
 from triax.environments.factory import EnvironmentConfig, MissingDependency, UnknownEnvironment
 from triax.environments.mixed_action import MixedAction2D, register_mixed_action
+from triax.environments.set_spaces import ElementOf, SetOf
 
 __all__ = [
     "ContinuingContinuousAction",
     "ContinuousMixedAction",
+    "ElementOf",
     "EnvironmentConfig",
     "MissingDependency",
     "MixedAction2D",
+    "SetOf",
     "TerminatingContinuousAction",
     "UnknownEnvironment",
     "register_mixed_action",
