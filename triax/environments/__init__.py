@@ -11,18 +11,26 @@ from triax.environments.action_wrappers import (
 from triax.environments.factory import EnvironmentConfig, MissingDependency, UnknownEnvironment
 from triax.environments.mixed_action import MixedAction2D, register_mixed_action
 from triax.environments.set_spaces import ElementOf, SetOf
+from triax.environments.triangles import Triangles, register_triangles
+from triax.environments.triangles_targets import ImageFolder, RandomShapes, TargetGenerator
 
 __all__ = [
     "ContinuingContinuousAction",
     "ContinuousMixedAction",
     "ElementOf",
     "EnvironmentConfig",
+    "ImageFolder",
     "MissingDependency",
     "MixedAction2D",
+    "RandomShapes",
     "SetOf",
+    "TargetGenerator",
     "TerminatingContinuousAction",
+    "Triangles",
     "UnknownEnvironment",
     "register_mixed_action",
+    "register_triangles",
 ]
 
 register_mixed_action()
+register_triangles()
