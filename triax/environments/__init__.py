@@ -10,6 +10,7 @@ from triax.environments.action_wrappers import (
 )
 from triax.environments.factory import EnvironmentConfig, MissingDependency, UnknownEnvironment
 from triax.environments.mixed_action import MixedAction2D, register_mixed_action
+from triax.environments.mixed_action_sets import MixedActionSets2D, register_mixed_action_sets
 from triax.environments.set_spaces import ElementOf, SetOf
 from triax.environments.triangles import Triangles, register_triangles
 from triax.environments.triangles_targets import ImageFolder, RandomShapes, TargetGenerator
@@ -22,6 +23,7 @@ __all__ = [
     "ImageFolder",
     "MissingDependency",
     "MixedAction2D",
+    "MixedActionSets2D",
     "RandomShapes",
     "SetOf",
     "TargetGenerator",
@@ -29,8 +31,10 @@ __all__ = [
     "Triangles",
     "UnknownEnvironment",
     "register_mixed_action",
+    "register_mixed_action_sets",
     "register_triangles",
 ]
 
 register_mixed_action()
+register_mixed_action_sets()
 register_triangles()
