@@ -77,7 +77,7 @@ class Triangles(gymnasium.Env[Observation, Action]):
         energy: int = 16,
         add_cost: float = 0.001,
         edit_cost: float = 0.001,
-        opacity: tuple[float, float] = (0.1, 0.5),
+        opacity: tuple[float, float] = (0.1, 0.9),
         background: tuple[int, int, int] = (255, 255, 255),
         targets: TargetGenerator = DEFAULT_TARGETS,
         images: Images = "stacked",
@@ -135,11 +135,11 @@ class Triangles(gymnasium.Env[Observation, Action]):
             }
         )
         self._running = False
-        self._blank = self.renderer.render(
+        self.blank = self.renderer.render(
             background=np.array(background, np.float32) / np.float32(255.0),
             triangles=np.zeros((0, NUMBERS), np.float32),
         )
-        self._begin(to_bytes(self._blank))
+        self._begin(to_bytes(self.blank))
 
     def reset(
         self, *, seed: int | None = None, options: Mapping[str, Any] | None = None
@@ -199,7 +199,7 @@ class Triangles(gymnasium.Env[Observation, Action]):
             return None
         scale = -(-DRAWN_SIDE // self.renderer.height)
         target, canvas = (
-            image.repeat(scale, axis=0).repeat(scale, axis=1) for image in (self._target, to_bytes(self._canvases[-1]))
+            image.repeat(scale, axis=0).repeat(scale, axis=1) for image in (self.target, to_bytes(self._canvases[-1]))
         )
         gap = np.full((len(target), DRAWN_GAP, 3), 128, np.uint8)
         return np.concatenate([target, gap, canvas], axis=1)
@@ -209,11 +209,11 @@ class Triangles(gymnasium.Env[Observation, Action]):
 
         :param target: what is to be painted.
         """
-        self._target, self._target_colours = target, from_bytes(target)
+        self.target, self._target_colours = target, from_bytes(target)
         self._triangles = np.zeros((self.maximum, NUMBERS), np.float32)
         self._layers: list[Layer] = []
         # Entry k is the canvas with the first k layers, so that an edit paints from there on alone.
-        self._canvases = [self._blank]
+        self._canvases = [self.blank]
         self._energy_left = self.energy
         smallest = SMALLEST_ERROR * target.size
         self._blank_error = max(self._squared_error(), smallest)
@@ -241,10 +241,10 @@ class Triangles(gymnasium.Env[Observation, Action]):
         """Show the images, the triangles and the share of energy that is left."""
         canvas = to_bytes(self._canvases[-1])
         if self.images == "stacked":
-            image = np.empty((*self._target.shape[:2], 6), np.uint8)
-            image[:, :, :3], image[:, :, 3:] = self._target, canvas
+            image = np.empty((*self.target.shape[:2], 6), np.uint8)
+            image[:, :, :3], image[:, :, 3:] = self.target, canvas
         else:
-            image = ((self._target.astype(np.int16) - canvas + 255) // 2).astype(np.uint8)
+            image = ((self.target.astype(np.int16) - canvas + 255) // 2).astype(np.uint8)
         return {
             "image": image,
             "triangles": self._triangles[: len(self._layers)].copy(),
