@@ -1,4 +1,4 @@
-"""MixedAction2D's pictures: what stands where, and that neither a display nor Pygame is needed."""
+"""MixedAction2D's pictures: what stands where, and that neither a display nor Pygame is needed for any of ours."""
 
 import subprocess
 import sys
@@ -56,9 +56,10 @@ def test_drawing_needs_neither_a_display_nor_a_window_library() -> None:
     program = (
         "import sys; sys.modules['pygame'] = None\n"
         "import gymnasium, triax.environments\n"
-        "environment = gymnasium.make('triax/MixedAction2D-v0', render_mode='rgb_array')\n"
-        "environment.reset(seed=0)\n"
-        "print(environment.render().shape)\n"
+        "for name in ('MixedAction2D', 'MixedActionSets2D', 'Triangles'):\n"
+        "    environment = gymnasium.make(f'triax/{name}-v0', render_mode='rgb_array')\n"
+        "    environment.reset(seed=0)\n"
+        "    print(environment.render().shape)\n"
     )
     result = subprocess.run([sys.executable, "-c", program], env={}, capture_output=True, text=True, check=True)
-    assert result.stdout.strip() == "(256, 256, 3)"
+    assert result.stdout.splitlines() == ["(256, 256, 3)", "(256, 256, 3)", "(256, 520, 3)"]

@@ -11,6 +11,9 @@ from triax.environments.action_wrappers import (
 from triax.environments.declaring import DeclareMask, DeclareSet, MaskFromInfo, PaddedSet
 from triax.environments.factory import EnvironmentConfig, MissingDependency, UnknownEnvironment
 from triax.environments.mixed_action import MixedAction2D, register_mixed_action
+from triax.environments.mixed_action_sets import MixedActionSets2D, register_mixed_action_sets
+from triax.environments.triangles import Triangles, register_triangles
+from triax.environments.triangles_targets import ImageFolder, RandomShapes, TargetGenerator
 
 __all__ = [
     "ContinuingContinuousAction",
@@ -18,13 +21,22 @@ __all__ = [
     "DeclareMask",
     "DeclareSet",
     "EnvironmentConfig",
+    "ImageFolder",
     "MaskFromInfo",
     "MissingDependency",
     "MixedAction2D",
+    "MixedActionSets2D",
     "PaddedSet",
+    "RandomShapes",
+    "TargetGenerator",
     "TerminatingContinuousAction",
+    "Triangles",
     "UnknownEnvironment",
     "register_mixed_action",
+    "register_mixed_action_sets",
+    "register_triangles",
 ]
 
 register_mixed_action()
+register_mixed_action_sets()
+register_triangles()

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from triax.environments.checks import check_action, check_running
-from triax.environments.mixed_action_drawing import draw_arena
+from triax.environments.mixed_action_drawing import TARGET_COLOUR, Disc, draw_arena
 
 MAXIMUM_MOVE = 0.1  # sides of the arena per step
 ZONE_RADIUS = 0.05  # sides of the arena
@@ -142,7 +142,8 @@ class MixedAction2D(gymnasium.Env[Observation, Action]):
         """
         if self.render_mode is None:
             return None
-        return draw_arena(target=self._target, radius=ZONE_RADIUS, trail=self._trail)
+        zone = Disc(centre=self._target, radius=ZONE_RADIUS, colour=TARGET_COLOUR)
+        return draw_arena(discs=[zone], trail=self._trail)
 
     def _observation(self) -> Observation:
         """The way to the target.

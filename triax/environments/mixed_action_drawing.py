@@ -1,7 +1,8 @@
-"""Draws MixedAction2D with NumPy alone: no display, no window library."""
+"""Draws MixedAction2D and MixedActionSets2D with NumPy alone: no display, no window library."""
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +16,25 @@ Colour = tuple[int, int, int]
 FRAME_COLOUR: Colour = (90, 90, 90)
 ARENA_COLOUR: Colour = (255, 255, 255)
 TARGET_COLOUR: Colour = (120, 200, 130)
+OBSTACLE_COLOUR: Colour = (215, 120, 110)
 TRAIL_COLOUR: Colour = (170, 185, 215)
 AGENT_COLOUR: Colour = (30, 80, 180)
 
 Point = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Disc:
+    """A round zone.
+
+    :ivar centre: x and y in [0, 1].
+    :ivar radius: in sides of the arena.
+    :ivar colour: red, green, blue in 0 … 255.
+    """
+
+    centre: Point
+    radius: float
+    colour: Colour
 
 
 def pixel_of(point: Point) -> tuple[int, int]:
@@ -32,11 +48,10 @@ def pixel_of(point: Point) -> tuple[int, int]:
     return SIZE - 1 - MARGIN - from_below, MARGIN + column
 
 
-def draw_arena(*, target: Point, radius: float, trail: Sequence[Point]) -> npt.NDArray[np.uint8]:
+def draw_arena(*, discs: Sequence[Disc], trail: Sequence[Point]) -> npt.NDArray[np.uint8]:
     """Draw one frame.
 
-    :param target: the target's x and y.
-    :param radius: the radius of its zone, in sides of the arena.
+    :param discs: targets and obstacles, the lowest first.
     :param trail: where the agent was, oldest first; the last is where it is. Consecutive points differ in one axis.
     :return: uint8 (SIZE, SIZE, 3).
     """
@@ -48,7 +63,8 @@ def draw_arena(*, target: Point, radius: float, trail: Sequence[Point]) -> npt.N
     image = np.empty((SIZE, SIZE, 3), dtype=np.uint8)
     image[:] = FRAME_COLOUR
     image[inside] = ARENA_COLOUR
-    image[inside & _disc(x=x, y=y, centre=target, radius=radius)] = TARGET_COLOUR
+    for disc in discs:
+        image[inside & _disc(x=x, y=y, centre=disc.centre, radius=disc.radius)] = disc.colour
     for start, end in itertools.pairwise(trail):
         # Moves follow one axis, so that a segment with its width is a rectangle.
         low, high = np.minimum(start, end) - TRAIL_WIDTH / 2, np.maximum(start, end) + TRAIL_WIDTH / 2
