@@ -1,6 +1,7 @@
 """Environments: how an experiment names them, and the library's own, which this import registers with Gymnasium.
 
-The probe environments with known answers stand in :mod:`triax.environments.probes`.
+The probe environments with known answers stand in :mod:`triax.environments.probes`, randomised physics in
+:mod:`triax.environments.physics`.
 """
 
 from triax.environments.action_wrappers import (
@@ -8,18 +9,27 @@ from triax.environments.action_wrappers import (
     ContinuousMixedAction,
     TerminatingContinuousAction,
 )
+from triax.environments.adjustable import register_adjustable
+from triax.environments.discretised_actions import BangBangAction, DiscreteAction, LevelAction
+from triax.environments.dm_control import dm_control_environment
 from triax.environments.factory import EnvironmentConfig, MissingDependency, UnknownEnvironment
 from triax.environments.mixed_action import MixedAction2D, register_mixed_action
 
 __all__ = [
+    "BangBangAction",
     "ContinuingContinuousAction",
     "ContinuousMixedAction",
+    "DiscreteAction",
     "EnvironmentConfig",
+    "LevelAction",
     "MissingDependency",
     "MixedAction2D",
     "TerminatingContinuousAction",
     "UnknownEnvironment",
+    "dm_control_environment",
+    "register_adjustable",
     "register_mixed_action",
 ]
 
 register_mixed_action()
+register_adjustable()

@@ -21,9 +21,7 @@ class DMControlEnvironment(gymnasium.Wrapper[Any, Any, Any, Any]):
     :ivar model_files: what it includes and refers to, by name.
     """
 
-    def __init__(
-        self, environment: gymnasium.Env[Any, Any], *, model_text: str, model_files: dict[str, bytes]
-    ) -> None:
+    def __init__(self, environment: gymnasium.Env[Any, Any], *, model_text: str, model_files: dict[str, bytes]) -> None:
         """Keep the source; see :func:`dm_control_environment`."""
         super().__init__(environment)
         self.model_text = model_text

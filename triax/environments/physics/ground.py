@@ -53,7 +53,7 @@ def lift(*, specification: Any, model: Any, heights: dict[int, float]) -> None:
         height = heights.get(body.id, 0.0)
         if height == 0.0:
             continue
-        body.pos = np.asarray(body.pos) + (0.0, 0.0, height)
+        body.pos = np.asarray(body.pos) + np.array([0.0, 0.0, height])
         for joint in body.joints:
             if joint.id == joints[body.id] and joint.type == mujoco.mjtJoint.mjJNT_SLIDE:
                 joint.ref += height * float(np.sign(_axis(model, joint.id)[2]))

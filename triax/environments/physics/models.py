@@ -31,7 +31,7 @@ class ModelApplier:
         self._table = table
         self._source = find_model(environment)
         self._specification = self._source.specification
-        _make_textures_small(self._specification)
+        _make_quick_to_compile(self._specification)
         self._base = _compile(self._specification)
         self._clearances = clearances(self._base)
         self._running = RunningModel(model=self._source.model, compiled=self._base)
@@ -105,8 +105,9 @@ def _is_mass(row: PhysicsParameter) -> bool:
     return row.attribute == "mass" and all(element.startswith("body ") for element in row.elements)
 
 
-def _make_textures_small(specification: Any) -> None:
-    """Textures cost most of the time of compiling, and are never taken over."""
+def _make_quick_to_compile(specification: Any) -> None:
+    """Leave out what costs most of the time of compiling: textures, which are never taken over, and other threads."""
+    specification.compiler.usethread = False
     for texture in specification.textures:
         texture.builtin = mujoco.mjtBuiltin.mjBUILTIN_FLAT
         texture.file = ""

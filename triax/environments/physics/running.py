@@ -7,6 +7,7 @@ entry; what the environment itself changed in its model stays as it is.
 
 import functools
 import re
+from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,8 @@ def read_numbers(model: Any) -> Numbers:
     """
     found: Numbers = {}
     for prefix, holder in (("", model), ("opt.", model.opt), ("stat.", model.stat)):
-        for name in _array_names(type(holder)):
+        kind: Any = type(holder)
+        for name in _array_names(kind):
             value = getattr(holder, name)
             if isinstance(value, np.ndarray):
                 if value.size:
@@ -46,12 +48,12 @@ def read_numbers(model: Any) -> Numbers:
 
 
 @functools.cache
-def _array_names(kind: type) -> tuple[str, ...]:
+def _array_names(kind: Hashable) -> tuple[str, ...]:
     return tuple(name for name in dir(kind) if not name.startswith(_LEFT_OUT) and name not in _size_names(kind))
 
 
 @functools.cache
-def _size_names(kind: type) -> tuple[str, ...]:
+def _size_names(kind: Hashable) -> tuple[str, ...]:
     """List the sizes, which MuJoCo names by n and what is counted."""
     return tuple(name for name in dir(kind) if re.fullmatch("n[a-zA-Z]+", name) and name not in _SIZES_LEFT_OUT)
 
@@ -126,7 +128,8 @@ class RunningModel:
 
 
 def _sizes(model: Any) -> dict[str, int]:
-    return {name: value for name in _size_names(type(model)) if isinstance(value := getattr(model, name), int)}
+    kind: Any = type(model)
+    return {name: value for name in _size_names(kind) if isinstance(value := getattr(model, name), int)}
 
 
 def differences(left: Numbers, right: Numbers) -> dict[str, npt.NDArray[np.bool_]]:

@@ -59,9 +59,7 @@ def find_model(environment: gymnasium.Env[Any, Any]) -> ModelSource:
             "triax.environments.dm_control_environment makes. Attributes of other environments have the element "
             "'environment'."
         )
-    return ModelSource(
-        specification=_parse(mujoco.MjSpec.from_file, path), model=model, move_start=_start_mover(layer)
-    )
+    return ModelSource(specification=_parse(mujoco.MjSpec.from_file, path), model=model, move_start=_start_mover(layer))
 
 
 def _parse(parser: Callable[..., Any], source: str, **arguments: Any) -> Any:
