@@ -1,6 +1,6 @@
 """Environments of Gymnasium with a few more attributes, which can be randomised like any other.
 
-They behave like Gymnasium's own until an attribute is changed. CarRacing has a module of its own, since it needs Box2D.
+They behave like Gymnasium's own until an attribute is changed (but for the pendulum's actions).
 """
 
 from typing import Any
@@ -92,6 +92,38 @@ class AdjustableFrozenLake(FrozenLakeEnv):
         return state, info
 
 
+class AdjustableRoad(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConstructorArgs):
+    """CarRacing, where the road may be slippery. The friction counts from the next reset on.
+
+    :ivar road_friction: of the road's tiles; Gymnasium's is 1. (Grass has 0.6.)
+    """
+
+    def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
+        """Wrap Gymnasium's CarRacing."""
+        gymnasium.utils.RecordConstructorArgs.__init__(self)
+        gymnasium.Wrapper.__init__(self, env)
+        self.road_friction = 1.0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Begin an episode on a new road; see Gymnasium's."""
+        observation, info = self.env.reset(seed=seed, options=options)
+        road: Any = self.get_wrapper_attr("road")
+        for tile in road:
+            tile.road_friction = self.road_friction
+        return observation, info
+
+
+def make_car_racing(**arguments: Any) -> AdjustableRoad:
+    """Make CarRacing with a road whose friction can be changed. Needs Box2D.
+
+    :param arguments: those of Gymnasium's.
+    :return: the environment.
+    """
+    from gymnasium.envs.box2d.car_racing import CarRacing
+
+    return AdjustableRoad(CarRacing(**arguments))
+
+
 def register_adjustable() -> None:
     """Register them with Gymnasium, with the time limits of Gymnasium's own."""
     here = "triax.environments.adjustable"
@@ -99,6 +131,6 @@ def register_adjustable() -> None:
         ("Pendulum", f"{here}:AdjustablePendulum", 200),
         ("Acrobot", f"{here}:AdjustableAcrobot", 500),
         ("FrozenLake", f"{here}:AdjustableFrozenLake", 200),
-        ("CarRacing", f"{here}_car_racing:AdjustableCarRacing", 1000),
+        ("CarRacing", f"{here}:make_car_racing", 1000),
     ):
         gymnasium.register(id=f"triax/{name}-v0", entry_point=entry_point, max_episode_steps=steps)

@@ -1,7 +1,7 @@
 """What brings sampled values into an environment: into its MuJoCo model, or into its attributes."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import gymnasium
 
@@ -15,6 +15,7 @@ class PhysicsOverwritten(RuntimeError):
     """The environment's own reset changed a number back that had been sampled."""
 
 
+@runtime_checkable
 class Applier(Protocol):
     """Brings values into an environment."""
 
@@ -32,44 +33,52 @@ class Applier(Protocol):
 
 
 class AttributeApplier:
-    """Sets attributes of the environment's Python object.
+    """Sets attributes of the environment's Python object, or of a wrapper of it.
 
     :param environment: the environment.
     :param table: parameters of the element "environment".
-    :raises UnknownPhysicsElement: if the object has no such attribute that is a number.
+    :raises UnknownPhysicsElement: if no object has such an attribute that is a number.
     """
 
     def __init__(self, *, environment: gymnasium.Env[Any, Any], table: PhysicsTable) -> None:
-        self._environment: Any = environment.unwrapped
+        self._environment = environment
         self._attributes = {row.name: row.attribute for row in table}
-        names = [name for name in dir(self._environment) if not name.startswith("_") and self._is_number(name)]
+        self._values: dict[str, Any] = {}
+        names = _number_names(environment)
         for attribute in self._attributes.values():
             if attribute not in names:
-                what = f"no number {attribute!r} among the attributes of {type(self._environment).__name__}"
+                what = f"no number {attribute!r} among the attributes of {environment}"
                 raise unknown(what=what, name=attribute, names=names)
 
     def apply(self, values: Mapping[str, float]) -> None:
         """Set the attributes; see :class:`Applier`."""
-        self._values = {
+        for name, attribute in self._attributes.items():
             # What counts (cells of a lake) stays an integer.
-            attribute: type(getattr(self._environment, attribute))(values[name])
-            for name, attribute in self._attributes.items()
-        }
-        for attribute, value in self._values.items():
-            setattr(self._environment, attribute, value)
+            kind = type(self._environment.get_wrapper_attr(attribute))
+            self._values[attribute] = kind(values[name])
+            self._environment.set_wrapper_attr(attribute, self._values[attribute])
 
     def check(self) -> None:
         """Find out whether they are still there; see :class:`Applier`."""
         for attribute, value in self._values.items():
-            if getattr(self._environment, attribute) != value:
+            if self._environment.get_wrapper_attr(attribute) != value:
                 raise PhysicsOverwritten(
-                    f"{type(self._environment).__name__} sets its attribute {attribute!r} itself when it is reset, so "
-                    "that what was sampled is lost. Leave it out of the table."
+                    f"{self._environment} sets its attribute {attribute!r} itself when it is reset, so that what was "
+                    "sampled is lost. Leave it out of the table."
                 )
 
-    def _is_number(self, name: str) -> bool:
-        value = getattr(self._environment, name, None)
-        return isinstance(value, int | float) and not isinstance(value, bool)
+
+def _number_names(environment: gymnasium.Env[Any, Any]) -> set[str]:
+    """List the attributes that are numbers, of the environment and its wrappers."""
+    layer, found = environment, set[str]()
+    while True:
+        for name in dir(layer):
+            value = None if name.startswith("_") else getattr(layer, name, None)
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                found.add(name)
+        if not isinstance(layer, gymnasium.Wrapper):
+            return found
+        layer = layer.env
 
 
 def make_appliers(*, environment: gymnasium.Env[Any, Any], table: PhysicsTable) -> tuple[Applier, ...]:

@@ -92,7 +92,8 @@ def _joined_at(*, compiled: Any, body: int) -> Point:
     """Find where a body is joined to its parent, in its own frame: at its first hinge, or at its origin."""
     first = compiled.body_jntadr[body]
     for joint in range(first, first + compiled.body_jntnum[body]):
-        if compiled.jnt_type[joint] in (mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_BALL):
+        # The number of a kind is equal to the kind from one side alone, so that `in` would not find it.
+        if mujoco.mjtJoint(int(compiled.jnt_type[joint])) in (mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_BALL):
             return np.array(compiled.jnt_pos[joint])
     return np.zeros(3)
 

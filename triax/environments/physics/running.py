@@ -43,7 +43,7 @@ def read_numbers(model: Any) -> Numbers:
                 if value.size:
                     found[f"{prefix}{name}"] = value
             elif prefix and isinstance(value, int | float):
-                found[f"{prefix}{name}"] = np.array(value)
+                found[f"{prefix}{name}"] = np.array([value])
     return found
 
 
@@ -95,7 +95,8 @@ class RunningModel:
         :raises PhysicsOverwritten: if not.
         """
         for name, (entries, values) in self._written.items():
-            if not np.array_equal(np.asarray(self._read(name))[entries], values[entries]):
+            holder, attribute = self._place(name)
+            if not np.array_equal(np.atleast_1d(getattr(holder, attribute))[entries], values[entries]):
                 raise PhysicsOverwritten(
                     f"the environment sets {name!r} of its MuJoCo model itself when it is reset, so that what was "
                     "sampled is lost. Leave the parameters that concern it out of the table, or set them in the "
@@ -111,16 +112,13 @@ class RunningModel:
                 "numbers can be randomised."
             )
 
-    def _read(self, name: str) -> Any:
-        holder, attribute = self._place(name)
-        return getattr(holder, attribute)
-
     def _write(self, name: str, *, entries: npt.NDArray[np.bool_], values: npt.NDArray[Any]) -> None:
         holder, attribute = self._place(name)
-        if values.ndim == 0:
-            setattr(holder, attribute, values.item())
+        current = getattr(holder, attribute)
+        if isinstance(current, np.ndarray):
+            current[entries] = values[entries]
         else:
-            getattr(holder, attribute)[entries] = values[entries]
+            setattr(holder, attribute, values.item())
 
     def _place(self, name: str) -> tuple[Any, str]:
         prefix, _, attribute = name.rpartition(".")

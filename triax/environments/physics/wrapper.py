@@ -111,7 +111,7 @@ class RandomisedPhysics(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.R
         self._record = dict(sampled.values)
         self._shown = np.clip(shown, -1.0, 1.0)
 
-    def _shown_space(self) -> gymnasium.spaces.Dict:
+    def _shown_space(self) -> gymnasium.Space[Any]:
         bounds = gymnasium.spaces.Box(-1.0, 1.0, (len(self.table),), np.float32)
         space = self.env.observation_space
         parts = dict(space.spaces) if isinstance(space, gymnasium.spaces.Dict) else {"observation": space}
