@@ -129,4 +129,4 @@ class LevelAction(_BoxActions[Any]):
         :raises gymnasium.error.InvalidAction: if it is another one.
         """
         check_action(action=action, space=self.action_space)
-        return self._at(np.asarray(action, np.float64) / (self._levels - 1))
+        return self._at(np.atleast_1d(np.asarray(action, np.float64)) / (self._levels - 1))

@@ -80,8 +80,8 @@ def _number(model: Any, kind: str, name: str) -> int:
     number = mujoco.mj_name2id(model, getattr(mujoco.mjtObj, f"mjOBJ_{kind.upper()}"), name)
     if number < 0 and kind == "geom":  # called after its body
         body = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_BODY, name)
-        assert model.body_geomnum[body] == 1
-        number = int(model.body_geomadr[body])
+        geoms = range(model.body_geomadr[body], model.body_geomadr[body] + model.body_geomnum[body])
+        (number,) = (geom for geom in geoms if not mujoco.mj_id2name(model, mujoco.mjtObj.mjOBJ_GEOM, geom))
     if number < 0 and kind == "actuator":  # called after its joint
         joint = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_JOINT, name)
         (number,) = np.flatnonzero(model.actuator_trnid[:, 0] == joint)

@@ -74,7 +74,9 @@ def simulate(environment: Any, *, steps: int) -> None:
 
 
 @pytest.mark.parametrize("end", ["low", "high"])
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if "/" in name else []) for name in MODELS]
+)
 def test_the_extremes_simulate_a_thousand_steps(name: str, end: str) -> None:
     environment, applier = made(name)
     applier.apply(at_end(PHYSICS_TABLES[name], end))

@@ -159,8 +159,8 @@ def _attribute_names(*, target: Any, element: str) -> list[str]:
     names = {"geom": [LENGTH], "body": ["mass"]}.get(element.partition(" ")[0], [])
     for name in dir(target):
         value = None if name.startswith("_") else getattr(target, name)
-        if isinstance(value, float) and name not in names:
-            names.append(name)
+        if isinstance(value, float) or name in FIRST_OF_SEVERAL:
+            names += [name] if name not in names else []
         elif isinstance(value, np.ndarray) and np.issubdtype(value.dtype, np.floating):
             names += [f"{name}[{index}]" for index in range(min(value.size, 6))]
     return names
