@@ -163,7 +163,7 @@ def lowest(model: Any) -> float:
     """The distance from the ground to the lowest geom in the initial posture."""
     data = mujoco.MjData(model)
     mujoco.mj_kinematics(model, data)
-    return min(mujoco.mj_geomDistance(model, data, 0, geom, 10.0, None) for geom in range(1, model.ngeom))
+    return min(float(mujoco.mj_geomDistance(model, data, 0, geom, 10.0, None)) for geom in range(1, model.ngeom))
 
 
 @pytest.mark.parametrize("name", ["Hopper-v5", "HalfCheetah-v5", "Ant-v5", "dm_control/walker", "dm_control/hopper"])

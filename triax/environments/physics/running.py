@@ -81,7 +81,8 @@ class RunningModel:
         :raises ModelDiffers: if its structure is another one.
         """
         self._check_sizes(_sizes(compiled))
-        wanted = read_numbers(compiled)
+        # By name: most of a model's arrays are empty, and the structure has just been seen to be the same.
+        wanted = {name: np.atleast_1d(getattr(*_place(compiled, name))) for name in self._compiled}
         different = differences(wanted, self._compiled)
         for name in {*different, *self._written}:
             now = different.get(name, np.zeros(self._own[name].shape, np.bool_))
@@ -95,8 +96,7 @@ class RunningModel:
         :raises PhysicsOverwritten: if not.
         """
         for name, (entries, values) in self._written.items():
-            holder, attribute = self._place(name)
-            if not np.array_equal(np.atleast_1d(getattr(holder, attribute))[entries], values[entries]):
+            if not np.array_equal(np.atleast_1d(getattr(*_place(self._model, name)))[entries], values[entries]):
                 raise PhysicsOverwritten(
                     f"the environment sets {name!r} of its MuJoCo model itself when it is reset, so that what was "
                     "sampled is lost. Leave the parameters that concern it out of the table, or set them in the "
@@ -113,16 +113,18 @@ class RunningModel:
             )
 
     def _write(self, name: str, *, entries: npt.NDArray[np.bool_], values: npt.NDArray[Any]) -> None:
-        holder, attribute = self._place(name)
+        holder, attribute = _place(self._model, name)
         current = getattr(holder, attribute)
         if isinstance(current, np.ndarray):
             current[entries] = values[entries]
         else:
             setattr(holder, attribute, values.item())
 
-    def _place(self, name: str) -> tuple[Any, str]:
-        prefix, _, attribute = name.rpartition(".")
-        return (getattr(self._model, prefix) if prefix else self._model), attribute
+
+def _place(model: Any, name: str) -> tuple[Any, str]:
+    """Find the object and the attribute that a name stands for."""
+    prefix, _, attribute = name.rpartition(".")
+    return (getattr(model, prefix) if prefix else model), attribute
 
 
 def _sizes(model: Any) -> dict[str, int]:
