@@ -1,7 +1,7 @@
 """Any MuJoCo model by the same mechanism: each kind of parameter, and what is refused."""
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium
 import mujoco
@@ -54,13 +54,9 @@ ROBOT = """
 class Robot(MujocoEnv):
     """A model that no table knows."""
 
-    metadata: ClassVar[dict[str, Any]] = {
-        "render_modes": ["human", "rgb_array", "depth_array", "rgbd_tuple"],
-        "render_fps": 25,
-    }
-
     def __init__(self, path: str) -> None:
         space = gymnasium.spaces.Box(-np.inf, np.inf, (17,), np.float64)
+        self.metadata = {"render_modes": ["human", "rgb_array", "depth_array", "rgbd_tuple"], "render_fps": 25}
         super().__init__(model_path=path, frame_skip=4, observation_space=space)
 
     def step(self, action: Any) -> Any:
@@ -68,7 +64,7 @@ class Robot(MujocoEnv):
         return self.state_vector(), 0.0, False, False, {}
 
     def reset_model(self) -> Any:
-        self.set_state(self.init_qpos, self.init_qvel)
+        self.set_state(self.init_qpos, self.init_qvel)  # type: ignore[no-untyped-call]
         return self.state_vector()
 
 

@@ -8,7 +8,6 @@ from typing import Any
 import gymnasium
 import jaxtyping
 import numpy as np
-import numpy.typing as npt
 import pytest
 from physics_helpers import compiled_value, running_model, uniform
 
@@ -277,7 +276,7 @@ def test_other_arguments_are_refused() -> None:
         RandomisedPhysics(gymnasium.make("Pendulum-v1"), table=(uniform("environment", "max_torq", 1, 2),))
 
 
-class Stubborn(gymnasium.Env[npt.NDArray[np.float32], int]):
+class Stubborn(gymnasium.Env[Any, Any]):
     """Sets its attribute in every reset."""
 
     observation_space = gymnasium.spaces.Box(0.0, 1.0, (1,))
