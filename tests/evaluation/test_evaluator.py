@@ -11,6 +11,13 @@ import numpy as np
 import pytest
 from evaluation_helpers import LONG, FivePolicy, TwoLengths, evaluator_of
 
+from triax.environments.physics import (
+    PhysicsParameter,
+    PhysicsTable,
+    RandomisedPhysics,
+    Uniform,
+    episode_physics,
+)
 from triax.environments.probes import NanProbe
 from triax.evaluation import EvaluationConfig
 from triax.random import derive_seed, episode_seed
@@ -103,6 +110,24 @@ def test_an_evaluation_depends_on_parameters_and_seed_alone() -> None:
     assert policy.traces == [(ActionMode.SAMPLE, (4,))]
     evaluator.close()
     fresh.close()
+
+
+def test_each_episode_says_its_physics() -> None:
+    table = (PhysicsParameter(element="environment", attribute="gravity", distribution=Uniform(low=9.0, high=10.0)),)
+    make = partial(randomised_cart_pole, table=table)
+    config = EvaluationConfig(episodes=5, environments=2)
+    evaluator = evaluator_of(config=config, policy=TwoPolicy(), make=make)
+    evaluation = evaluator.evaluate(parameters=PARAMETERS, evaluation_seed=3)
+    evaluator.close()
+    assert evaluation is not None
+    seed = derive_seed(seed=3, name=("evaluation", "episodes"))
+    seeds = [episode_seed(seed=seed, environment=0, episode=episode) for episode in range(5)]
+    assert evaluation.physics == tuple(episode_physics(table=table, seed=own).values for own in seeds)
+    assert len({values["environment gravity"] for values in evaluation.physics}) == 5
+
+
+def randomised_cart_pole(*, table: PhysicsTable) -> gymnasium.Env[Any, Any]:
+    return RandomisedPhysics(gymnasium.make("CartPole-v1"), table=table)
 
 
 def test_trap_20_each_episode_has_a_seed_of_its_own() -> None:

@@ -1,6 +1,8 @@
 """Rows that survive crashes, are cut back exactly, and come back as the same numbers."""
 
+import dataclasses
 import errno
+import json
 import math
 import os
 import struct
@@ -37,6 +39,15 @@ def evaluation_row(steps: int, *returns: float) -> EvaluationRow:
         interval_low=min(returns),
         interval_high=max(returns),
     )
+
+
+def test_the_physics_of_episodes_comes_back_and_rows_without_it_are_as_before() -> None:
+    plain = evaluation_row(5, 1.0, 2.0)
+    assert "physics" not in plain.to_json()
+    assert EvaluationRow.from_json(plain.to_json()) == plain
+    row = dataclasses.replace(plain, physics=({"geom foot size[0]": 0.1 + 0.2}, {"geom foot size[0]": 0.05}))
+    again = EvaluationRow.from_json(json.loads(json.dumps(row.to_json())))
+    assert again == row
 
 
 def test_rows_come_back(tmp_path: Path) -> None:

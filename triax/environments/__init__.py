@@ -1,6 +1,7 @@
 """Environments: how an experiment names them, and the library's own, which this import registers with Gymnasium.
 
-The probe environments with known answers stand in :mod:`triax.environments.probes`.
+The probe environments with known answers stand in :mod:`triax.environments.probes`, randomised physics in
+:mod:`triax.environments.physics`.
 """
 
 from triax.environments.action_wrappers import (
@@ -8,7 +9,10 @@ from triax.environments.action_wrappers import (
     ContinuousMixedAction,
     TerminatingContinuousAction,
 )
+from triax.environments.adjustable import register_adjustable
 from triax.environments.declaring import DeclareMask, DeclareSet, MaskFromInfo, PaddedSet
+from triax.environments.discretised_actions import BangBangAction, DiscreteAction, LevelAction
+from triax.environments.dm_control import dm_control_environment
 from triax.environments.factory import EnvironmentConfig, MissingDependency, UnknownEnvironment
 from triax.environments.mixed_action import MixedAction2D, register_mixed_action
 from triax.environments.mixed_action_sets import MixedActionSets2D, register_mixed_action_sets
@@ -16,12 +20,15 @@ from triax.environments.triangles import Triangles, register_triangles
 from triax.environments.triangles_targets import ImageFolder, RandomShapes, TargetGenerator
 
 __all__ = [
+    "BangBangAction",
     "ContinuingContinuousAction",
     "ContinuousMixedAction",
     "DeclareMask",
     "DeclareSet",
+    "DiscreteAction",
     "EnvironmentConfig",
     "ImageFolder",
+    "LevelAction",
     "MaskFromInfo",
     "MissingDependency",
     "MixedAction2D",
@@ -32,11 +39,14 @@ __all__ = [
     "TerminatingContinuousAction",
     "Triangles",
     "UnknownEnvironment",
+    "dm_control_environment",
+    "register_adjustable",
     "register_mixed_action",
     "register_mixed_action_sets",
     "register_triangles",
 ]
 
 register_mixed_action()
+register_adjustable()
 register_mixed_action_sets()
 register_triangles()

@@ -203,7 +203,8 @@ def _missing(*, name: str, reason: str) -> MissingDependency:
     """
     return MissingDependency(
         f"A package that {name} needs is not installed: {reason} For MuJoCo's environments: `pip install "
-        "'triax[mujoco]'`; for those of dm_control: `pip install 'triax[dm_control]'`."
+        "'triax[mujoco]'`; for those of dm_control: `pip install 'triax[dm_control]'`; for CarRacing: `pip install "
+        "'triax[box2d]'`."
     )
 
 

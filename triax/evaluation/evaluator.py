@@ -6,7 +6,7 @@ prefer short ones, and with them, in most tasks, bad or good ones.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -33,6 +33,8 @@ class Evaluation:
     :ivar mean: the mean return.
     :ivar interval_low: lower end of the mean's 95 % bootstrap interval.
     :ivar interval_high: upper end.
+    :ivar physics: what the environment's info said under "physics" in the final step of each episode: the values of
+        randomised parameters; None if it did not say so in all of them.
     """
 
     returns: tuple[float, ...]
@@ -41,6 +43,7 @@ class Evaluation:
     mean: float
     interval_low: float
     interval_high: float
+    physics: tuple[Mapping[str, float], ...] | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,6 +51,7 @@ class _Played:
     undiscounted_return: float
     length: int
     success: bool | None
+    physics: Mapping[str, float] | None
 
 
 class Evaluator:
@@ -100,6 +104,7 @@ class Evaluator:
             return None
         returns = [episode.undiscounted_return for episode in played]
         successes = [episode.success for episode in played if episode.success is not None]
+        physics = [episode.physics for episode in played if episode.physics is not None]
         interval = bootstrap_interval(returns, statistic="mean", confidence=0.95, seed=0)
         return Evaluation(
             returns=tuple(returns),
@@ -108,6 +113,7 @@ class Evaluator:
             mean=float(np.mean(returns)),
             interval_low=interval.low,
             interval_high=interval.high,
+            physics=tuple(physics) if len(physics) == len(played) else None,
         )
 
     def close(self) -> None:
@@ -173,4 +179,5 @@ def _played(environment: SeededEnvironment) -> _Played:
         undiscounted_return=environment.undiscounted_return,
         length=environment.length,
         success=None if success is None else bool(success),
+        physics=info.get("physics"),
     )

@@ -81,6 +81,7 @@ class EvaluationRow:
     :param mean: the mean return.
     :param interval_low: the lower end of the mean's confidence interval.
     :param interval_high: its upper end.
+    :param physics: the values of each episode's randomised parameters, by their names; None if there are none.
     """
 
     environment_steps: int
@@ -93,6 +94,7 @@ class EvaluationRow:
     mean: float
     interval_low: float
     interval_high: float
+    physics: tuple[Mapping[str, float], ...] | None = None
 
     def to_json(self) -> dict[str, JSON]:
         """Turn into a row.
@@ -110,6 +112,7 @@ class EvaluationRow:
             "mean": _number(self.mean),
             "interval_low": _number(self.interval_low),
             "interval_high": _number(self.interval_high),
+            **({} if self.physics is None else {"physics": [_numbers(values) for values in self.physics]}),
         }
 
     @staticmethod
@@ -132,7 +135,19 @@ class EvaluationRow:
             mean=_float(row["mean"]),
             interval_low=_float(row["interval_low"]),
             interval_high=_float(row["interval_high"]),
+            physics=_physics(row.get("physics")),
         )
+
+
+def _numbers(values: Mapping[str, float]) -> dict[str, JSON]:
+    return {name: _number(value) for name, value in values.items()}
+
+
+def _physics(episodes: JSON) -> tuple[Mapping[str, float], ...] | None:
+    if episodes is None:
+        return None
+    rows = cast(list[dict[str, JSON]], episodes)
+    return tuple({name: _float(value) for name, value in row.items()} for row in rows)
 
 
 def _number(value: float) -> float | None:

@@ -50,6 +50,7 @@ class PinnedPolicy:
             mean=evaluation.mean,
             interval_low=evaluation.interval_low,
             interval_high=evaluation.interval_high,
+            physics=evaluation.physics,
         )
 
 
