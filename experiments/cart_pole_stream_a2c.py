@@ -1,4 +1,7 @@
-"""A2C balances a pole on a cart from a stream: the same learner, with chunks of one step. A random policy scores about 22."""
+"""A2C balances a pole on a cart from a stream: the same learner, with chunks of one step.
+
+A random policy scores about 22, the best possible is 500.
+"""
 
 import triax
 

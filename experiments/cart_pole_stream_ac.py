@@ -1,4 +1,7 @@
-"""Stream AC(λ) balances a pole on a cart, each step seen once. A random policy scores about 22, the best possible is 500."""
+"""Stream AC(λ) balances a pole on a cart, each step seen once.
+
+A random policy scores about 22, the best possible is 500.
+"""
 
 import triax
 

@@ -4,7 +4,7 @@ import math
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from triax.objectives.checks import check_shape
 from triax.trees import tree_dataclass
@@ -103,7 +103,7 @@ def n_step_advantages(
     values, valid = jnp.asarray(value), ~jnp.asarray(is_last)[:-1]
     difference = _differences(reward=reward, terminated=terminated, value=values, discount=discount)
 
-    def one_step_further(_: int, advantage: Float[Array, "T B"]) -> Float[Array, "T B"]:
+    def one_step_further(_: Int[Array, ""], advantage: Float[Array, "T B"]) -> Float[Array, "T B"]:
         following = jnp.concatenate([advantage[1:], jnp.zeros_like(advantage[:1])])
         return jnp.where(valid, difference + discount * following, 0.0)
 

@@ -38,7 +38,8 @@ def eligibility(
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """Compute V(o) + log π(a|o) + τ sgn(δ) H(o), whose gradient enters the traces.
 
-    Algorithm 7 of the paper; the entropy: appendix E. The gradient is multiplied by δ afterwards; with the sign, the entropy always rises.
+    Algorithm 7 of the paper; the entropy: appendix E. The gradient is multiplied by δ afterwards; with the sign, the
+    entropy always rises.
 
     :param distribution: the policy at the observation.
     :param value: V(o), [N].
