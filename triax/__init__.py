@@ -8,11 +8,16 @@ from triax.cli import main
 from triax.datasets import DatasetConfig
 from triax.environments import EnvironmentConfig
 from triax.evaluation import EvaluationConfig
+from triax.learners.a2c import A2CConfig
+from triax.learners.actor_critic import Generalised, MonteCarlo, NStep
 from triax.learners.bc import BCConfig
 from triax.learners.optimizer import OptimizerConfig
 from triax.learners.ppo import PPOConfig
 from triax.learners.registry import register
+from triax.learners.reinforce import ReinforceConfig
 from triax.learners.sac import SACConfig
+from triax.learners.stream_ac import ObGDConfig, StreamACConfig
+from triax.learners.terms import LinearSchedule
 from triax.networks import ActionHeadConfig, EncoderConfig, MLPConfig, NetworkConfig
 from triax.networks.noise import PinkNoise, WhiteNoise
 from triax.replay import ReplayConfig
@@ -36,6 +41,7 @@ from triax.training import (
 __version__ = "0.1.0"
 
 __all__ = [
+    "A2CConfig",
     "ActionHeadConfig",
     "Agent",
     "BCConfig",
@@ -47,18 +53,25 @@ __all__ = [
     "EnvironmentConfig",
     "EvaluationConfig",
     "Experiment",
+    "Generalised",
+    "LinearSchedule",
     "LoopConfig",
     "MLPConfig",
     "MaskOf",
+    "MonteCarlo",
+    "NStep",
     "NetworkConfig",
+    "ObGDConfig",
     "OptimizerConfig",
     "PPOConfig",
     "PinkNoise",
+    "ReinforceConfig",
     "ReplayConfig",
     "RolloutConfig",
     "SACConfig",
     "SetOf",
     "StopConfig",
+    "StreamACConfig",
     "SupervisionConfig",
     "TrainingInterrupted",
     "TrainingResult",

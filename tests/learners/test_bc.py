@@ -132,8 +132,8 @@ def test_fits_a_known_mapping_in_mixed_actions_also_at_the_bounds(continuous_los
     assert all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves((state, outputs)))
     # A policy that knows nothing agrees in ½ of the bits, (½ + ⅓) / 2 of the pair and ¼ of the choice: 0.389; its
     # continuous error, at 0, is (1 + 0.25) / 2 = 0.625.
-    assert float(outputs.metrics.agreement[0]) < 0.7
-    assert float(outputs.metrics.absolute_error[0]) > 0.4
+    assert float(outputs.metrics["agreement"][0]) < 0.7
+    assert float(outputs.metrics["absolute_error"][0]) > 0.4
     # On new data, as the policy acts.
     new = _batch(seed=1)
     action = _act(learner=learner, state=state, observation=new.observation)
@@ -142,9 +142,9 @@ def test_fits_a_known_mapping_in_mixed_actions_also_at_the_bounds(continuous_los
     assert min(agreement) > 0.95
     assert np.mean(np.abs(action["rest"][1] - new.action["rest"][1])) < 0.1
     # Metrics say the same of the data that was learned from.
-    assert float(outputs.metrics.agreement[-1]) > 0.97
-    assert float(outputs.metrics.absolute_error[-1]) < 0.08
-    assert float(outputs.metrics.loss[-1]) < float(outputs.metrics.loss[0])
+    assert float(outputs.metrics["agreement"][-1]) > 0.97
+    assert float(outputs.metrics["absolute_error"][-1]) < 0.08
+    assert float(outputs.metrics["loss"][-1]) < float(outputs.metrics["loss"][0])
     untrained = learner.held_out_loss(state=replace(state, actor=_untrained_actor(learner)), batch=new)
     assert math.isfinite(float(untrained))
     assert float(learner.held_out_loss(state=state, batch=new)) < float(untrained) - 1.0
@@ -176,9 +176,13 @@ def test_loss_by_hand() -> None:
     # Row 0: −log 0.8 − log 0.5 + ½ · 0.5² = 0.2231436 + 0.6931472 + 0.125 = 1.0412907
     # Row 1: −log 0.2 − log 0.25 + ½ · (tanh 1 + 1)² = 1.6094379 + 1.3862944 + ½ · 1.7615942² = 4.5473394
     # Mean 2.7943150; with weights 3 and 1: (3 · 1.0412907 + 4.5473394) / 4 = 1.9178029.
-    config = BCConfig()
     for weight, expected in (([1.0, 1.0], 2.7943150), ([3.0, 1.0], 1.9178029), ([0.0, 0.0], 0.0)):
-        loss = cloning_loss(distribution=_distribution(), action=ACTIONS, weight=jnp.asarray(weight), config=config)
+        loss = cloning_loss(
+            distribution=_distribution(),
+            action=ACTIONS,
+            weight=jnp.asarray(weight),
+            continuous_loss="squared_error",
+        )
         np.testing.assert_allclose(loss, expected, rtol=1e-5)
 
 
@@ -189,7 +193,7 @@ def test_likelihood_by_hand() -> None:
         distribution=_distribution(),
         action=ACTIONS,
         weight=jnp.array([1.0, 0.0]),
-        config=BCConfig(continuous_loss="likelihood"),
+        continuous_loss="likelihood",
     )
     np.testing.assert_allclose(loss, 1.6984159, rtol=1e-5)
 
@@ -197,9 +201,9 @@ def test_likelihood_by_hand() -> None:
 def test_trap_06_the_entropy_bonus_raises_the_entropy() -> None:
     plain, bonus = (_trained(_learner(entropy_coefficient=value), 30)[1].metrics for value in (0.0, 2.0))
     # The first update comes after the first row of metrics.
-    np.testing.assert_allclose(plain.entropy[0], bonus.entropy[0], rtol=1e-5)
-    np.testing.assert_allclose(plain.loss[0], bonus.loss[0], rtol=1e-5)
-    assert float(bonus.entropy[-1]) > float(plain.entropy[-1]) + 0.5
+    np.testing.assert_allclose(plain["entropy"][0], bonus["entropy"][0], rtol=1e-5)
+    np.testing.assert_allclose(plain["loss"][0], bonus["loss"][0], rtol=1e-5)
+    assert float(bonus["entropy"][-1]) > float(plain["entropy"][-1]) + 0.5
 
 
 @pytest.mark.parametrize("name", ["weight", "action"])
@@ -213,7 +217,7 @@ def test_trap_04_columns_in_a_batch_are_refused(name: str) -> None:
                 distribution=_distribution(),
                 action=action,
                 weight=weight,
-                config=BCConfig(continuous_loss=continuous_loss),
+                continuous_loss=continuous_loss,
             )
 
 
@@ -244,7 +248,7 @@ def test_trap_13_statistics_are_those_of_the_recorded_steps_in_learning_and_acti
         distribution=learner.policy.distribution(parameters=parameters, observation=batch.observation),
         action=jax.tree.map(jnp.asarray, batch.action),
         weight=jnp.asarray(batch.weight),
-        config=learner.config,
+        continuous_loss=learner.config.continuous_loss,
     )
     np.testing.assert_allclose(learner.held_out_loss(state=state, batch=batch), loss, rtol=1e-5)
 
@@ -294,7 +298,7 @@ def test_a_batch_without_weight_moves_nothing() -> None:
     batch = replace(_batch(rows=8), weight=np.zeros(8, np.float32))
     new_state, output = jax.jit(learner.update, compiler_options=QUICK)(state=state, batch=batch, key=jax.random.key(0))
     _assert_close(new_state.actor.parameters, state.actor.parameters, atol=0.0)
-    assert float(output.metrics.loss) == 0.0
+    assert float(output.metrics["loss"]) == 0.0
 
 
 def test_config_is_registered_says_its_plan_and_refuses_nonsense() -> None:

@@ -15,9 +15,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from triax.learners.actor_critic import ActorCriticState, PreparedRows
+from triax.learners.actor_critic.losses import loss_inputs
 from triax.learners.optimizer import OptimizerConfig
-from triax.learners.ppo import PPO, PPOConfig, PPOState, PreparedRows
-from triax.learners.ppo.losses import ppo_loss
+from triax.learners.ppo import PPO, PPOConfig
+from triax.learners.terms import weighted_sum
 from triax.networks import MLPConfig, NetworkConfig
 from triax.spaces import space_spec
 from triax.trees import Tree, replace
@@ -45,7 +47,7 @@ def _learner(**changes: Any) -> PPO:
     )
 
 
-def _state(learner: PPO) -> PPOState:
+def _state(learner: PPO) -> ActorCriticState:
     """The policy that learns: features of the observation, that its last layer does not look at yet."""
     state = learner.initial_state(key=jax.random.key(0))
     actor, critic = state.networks.parameters.actor, state.networks.parameters.critic
@@ -86,15 +88,16 @@ def _gradient(*, learner: PPO, rows: PreparedRows) -> Tree:
     state = _state(learner)
 
     def loss_of(actor: Tree) -> jax.Array:
-        loss, _ = ppo_loss(
+        inputs = loss_inputs(
+            rows=rows,
+            parameters=replace(state.networks.parameters, actor=actor),
             distribution=learner.actor.bind(parameters=actor)(rows.observation),
             value_output=learner.critic.bind(parameters=state.networks.parameters.critic)(rows.observation),
-            batch=rows,
             statistics=state.collected,
-            config=learner.config,
+            normalise_advantages=learner.config.normalise_advantages,
             key=jax.random.key(0),
         )
-        return loss
+        return weighted_sum(terms=learner.config.terms, inputs=inputs, updates=state.updates)[0]
 
     return jax.grad(loss_of)(state.networks.parameters.actor)
 
@@ -173,7 +176,7 @@ def test_values_learned_from_stale_chunks_alone(changes: dict[str, Any], value: 
     actor = state.networks.parameters.actor
 
     @jax.jit
-    def learned(state: PPOState, _: None) -> tuple[PPOState, None]:
+    def learned(state: ActorCriticState, _: None) -> tuple[ActorCriticState, None]:
         state, rows = learner.ingest(state=state, chunk=chunk)
         state, _output = learner.update(state=state, batch=rows, key=jax.random.key(0))
         parameters = replace(state.networks.parameters, actor=actor)

@@ -4,9 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from triax.learners.ppo import PPOConfig, PPOMetrics, PreparedRows
-from triax.learners.ppo.losses import ppo_loss
-from triax.learners.ppo.state import PPOStatistics
+from triax.learners.actor_critic.losses import loss_inputs
+from triax.learners.actor_critic.state import ActorCriticNetworks, ActorCriticStatistics, PreparedRows
+from triax.learners.ppo import PPOConfig
+from triax.learners.terms import weighted_sum
 from triax.networks import Bernoulli
 from triax.trees import replace
 
@@ -21,15 +22,17 @@ BIT_ROWS = PreparedRows(
 )
 
 
-def _bit_loss(*, logit: jax.Array, rows: PreparedRows, config: PPOConfig) -> tuple[jax.Array, PPOMetrics]:
-    return ppo_loss(
+def _bit_loss(*, logit: jax.Array, rows: PreparedRows, config: PPOConfig) -> tuple[jax.Array, dict[str, jax.Array]]:
+    inputs = loss_inputs(
+        rows=rows,
+        parameters=ActorCriticNetworks(actor={}, critic={}),
         distribution=Bernoulli(logits=jnp.broadcast_to(logit, (2, 1)), shape=(1,)),
         value_output=jnp.array([1.0, 3.0]),
-        batch=rows,
-        statistics=PPOStatistics(observation=None, returns=None),
-        config=config,
+        statistics=ActorCriticStatistics(observation=None, returns=None),
+        normalise_advantages=config.normalise_advantages,
         key=jax.random.key(0),
     )
+    return weighted_sum(terms=config.terms, inputs=inputs, updates=jnp.zeros((), jnp.int32))
 
 
 def test_loss_by_hand() -> None:
@@ -40,10 +43,10 @@ def test_loss_by_hand() -> None:
     # Loss: −0.8 + 0.5 · 1.25 − 0.1 · 0.5004024 = −0.2250402.
     config = PPOConfig(entropy_coefficient=0.1, normalise_advantages=False)
     loss, metrics = _bit_loss(logit=jnp.log(4.0), rows=BIT_ROWS, config=config)
-    np.testing.assert_allclose(metrics.policy_loss, -0.8, rtol=1e-5)
-    np.testing.assert_allclose(metrics.value_loss, 1.25, rtol=1e-5)
-    np.testing.assert_allclose(metrics.entropy, 0.5004024, rtol=1e-5)
-    np.testing.assert_allclose(metrics.clip_fraction, 1.0)
+    np.testing.assert_allclose(metrics["policy_loss"], -0.8, rtol=1e-5)
+    np.testing.assert_allclose(metrics["value_loss"], 1.25, rtol=1e-5)
+    np.testing.assert_allclose(metrics["entropy"], 0.5004024, rtol=1e-5)
+    np.testing.assert_allclose(metrics["clip_fraction"], 1.0)
     np.testing.assert_allclose(loss, -0.2250402, rtol=1e-5)
 
 
@@ -68,6 +71,6 @@ def test_loss_weighted_by_vtrace_by_hand() -> None:
     # The values are not weighted: 1.25 as above.
     rows = replace(BIT_ROWS, advantage=jnp.array([1.0, 5.0]), importance=jnp.array([0.5, 1.5]))
     _, metrics = _bit_loss(logit=jnp.log(4.0), rows=rows, config=PPOConfig())
-    np.testing.assert_allclose(metrics.policy_loss, 0.5196152, rtol=1e-5)
-    np.testing.assert_allclose(metrics.approximate_kl, 0.2697171, rtol=1e-5)
-    np.testing.assert_allclose(metrics.value_loss, 1.25, rtol=1e-5)
+    np.testing.assert_allclose(metrics["policy_loss"], 0.5196152, rtol=1e-5)
+    np.testing.assert_allclose(metrics["approximate_kl"], 0.2697171, rtol=1e-5)
+    np.testing.assert_allclose(metrics["value_loss"], 1.25, rtol=1e-5)

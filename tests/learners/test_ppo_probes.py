@@ -14,8 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from triax.learners.actor_critic import ActorCriticState
 from triax.learners.optimizer import OptimizerConfig
-from triax.learners.ppo import PPO, PPOConfig, PPOState
+from triax.learners.ppo import PPO, PPOConfig
 from triax.networks import MLPConfig, NetworkConfig
 from triax.spaces import space_spec
 from triax.trees import Tree
@@ -72,7 +73,7 @@ def _learner(probe: Probe, *, iterations: int, **changes: Any) -> PPO:
     )
 
 
-def _act(*, learner: PPO, state: PPOState, observation: Tree, key: jax.Array, mode: ActionMode) -> Any:
+def _act(*, learner: PPO, state: ActorCriticState, observation: Tree, key: jax.Array, mode: ActionMode) -> Any:
     return learner.policy.act(
         parameters=learner.policy_parameters(state=state),
         carry=(),
@@ -83,7 +84,7 @@ def _act(*, learner: PPO, state: PPOState, observation: Tree, key: jax.Array, mo
     )
 
 
-def _chunk(*, learner: PPO, probe: Probe, state: PPOState, key: jax.Array) -> Trajectory:
+def _chunk(*, learner: PPO, probe: Probe, state: ActorCriticState, key: jax.Array) -> Trajectory:
     sign_key, act_key = jax.random.split(key)
     step = jnp.broadcast_to((jnp.arange(ROWS + 1) % (probe.length + 1))[:, None], (ROWS + 1, ENVIRONMENTS))
     is_last = step == probe.length
@@ -112,15 +113,15 @@ def _chunk(*, learner: PPO, probe: Probe, state: PPOState, key: jax.Array) -> Tr
     )
 
 
-def _trained(*, learner: PPO, probe: Probe, iterations: int, seed: int = 0) -> PPOState:
+def _trained(*, learner: PPO, probe: Probe, iterations: int, seed: int = 0) -> ActorCriticState:
     """The loop of on-policy learning in a few lines: a chunk, its preparation, epochs of minibatches."""
 
-    def iterate(state: PPOState, key: jax.Array) -> tuple[PPOState, Tree]:
+    def iterate(state: ActorCriticState, key: jax.Array) -> tuple[ActorCriticState, Tree]:
         chunk_key, order_key, update_key = jax.random.split(key, 3)
         chunk = _chunk(learner=learner, probe=probe, state=state, key=chunk_key)
         state, rows = learner.ingest(state=state, chunk=chunk)
 
-        def step(state: PPOState, inputs: tuple[jax.Array, jax.Array]) -> tuple[PPOState, Tree]:
+        def step(state: ActorCriticState, inputs: tuple[jax.Array, jax.Array]) -> tuple[ActorCriticState, Tree]:
             order, key = inputs
             state, output = learner.update(state=state, batch=jax.tree.map(lambda leaf: leaf[order], rows), key=key)
             return state, output.metrics
@@ -130,21 +131,21 @@ def _trained(*, learner: PPO, probe: Probe, iterations: int, seed: int = 0) -> P
         ).reshape(EPOCHS * MINIBATCHES, -1)
         return jax.lax.scan(step, state, (orders, jax.random.split(update_key, len(orders))))
 
-    def train(key: jax.Array) -> PPOState:
+    def train(key: jax.Array) -> ActorCriticState:
         state = learner.initial_state(key=key)
         return jax.lax.scan(iterate, state, jax.random.split(key, iterations))[0]
 
-    state: PPOState = jax.jit(train, compiler_options=QUICK)(jax.random.key(seed))
+    state: ActorCriticState = jax.jit(train, compiler_options=QUICK)(jax.random.key(seed))
     return state
 
 
-def _value(*, learner: PPO, state: PPOState, sign: float, step: float) -> float:
+def _value(*, learner: PPO, state: ActorCriticState, sign: float, step: float) -> float:
     observation = state.statistics.normalised_observation(observation=jnp.array([[sign, step]]))
     output = learner.critic.bind(parameters=state.networks.parameters.critic)(observation)
     return float(state.statistics.actual_value(output=output)[0])
 
 
-def _score(*, learner: PPO, probe: Probe, state: PPOState, mode: ActionMode) -> jax.Array:
+def _score(*, learner: PPO, probe: Probe, state: ActorCriticState, mode: ActionMode) -> jax.Array:
     """The mean reward of a step at random observations."""
     sign = jnp.tile(jnp.array([-1.0, 1.0]), 500)
     observation = jnp.stack([sign, jnp.zeros(1000)], axis=-1)
@@ -227,7 +228,7 @@ def test_learns_what_the_observation_asks_for(
     probe = Probe(action=action, reward=reward)
     learner = _learner(probe, iterations=40)
 
-    def scores(state: PPOState) -> list[jax.Array]:
+    def scores(state: ActorCriticState) -> list[jax.Array]:
         modes = (ActionMode.SAMPLE, ActionMode.MODE)
         return [_score(learner=learner, probe=probe, state=state, mode=mode) for mode in modes]
 

@@ -1,11 +1,13 @@
 """Generalised advantage estimation: closed forms, a slow reference, and what a missing mask would give."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from triax.objectives.advantage import Advantages, generalised_advantages
+from triax.objectives.advantage import Advantages, generalised_advantages, n_step_advantages
 
 GAMMA = 0.9
 
@@ -127,3 +129,46 @@ def test_shapes_are_checked_at_the_entrance() -> None:
             unchecked(**wrong, discount=GAMMA, gae_lambda=1.0)
     with pytest.raises(ValueError, match="value has the shape"):
         unchecked(**(arrays | {"value": arrays["value"][:-1]}), discount=GAMMA, gae_lambda=1.0)
+
+
+def _n_step(*, n: int, terminated: bool, length: int = 6) -> Advantages:
+    """Rows 0 and 1 of an episode, its final observation in row 2, rows 3 to 5 of the next one, which goes on."""
+    is_last = np.zeros((length + 1, 1), np.bool_)
+    is_last[2] = True
+    return n_step_advantages(
+        reward=jnp.array([[1.0], [2.0], [0.0], [3.0], [4.0], [5.0]]),
+        terminated=jnp.array([[False], [terminated], [False], [False], [False], [False]]),
+        is_last=jnp.asarray(is_last),
+        value=jnp.array([[10.0], [20.0], [50.0], [7.0], [6.0], [5.0], [4.0]]),
+        discount=0.5,
+        n=n,
+    )
+
+
+def test_n_step_returns_by_hand() -> None:
+    # γ = 0.5, two steps. The first episode ends after row 1, cut off: its value there is 50.
+    # Row 0: 1 + 0.5·2 + 0.25·50 − 10 = 4.5.  Row 1, one step to the end: 2 + 0.5·50 − 20 = 7.  Row 2: no action.
+    # Row 3: 3 + 0.5·4 + 0.25·5 − 7 = −0.75.  Row 4: 4 + 0.5·5 + 0.25·4 − 6 = 1.5.
+    # Row 5, one step to the end of the rows: 5 + 0.5·4 − 5 = 2.
+    estimated = _n_step(n=2, terminated=False)
+    np.testing.assert_allclose(estimated.advantage[:, 0], [4.5, 7.0, 0.0, -0.75, 1.5, 2.0], rtol=1e-6)
+    np.testing.assert_allclose(estimated.value_target[:, 0], [14.5, 27.0, 50.0, 6.25, 7.5, 7.0], rtol=1e-6)
+    # Terminated instead: row 0: 1 + 0.5·2 − 10 = −8, row 1: 2 − 20 = −18; the next episode is as it was.
+    ended = _n_step(n=2, terminated=True)
+    np.testing.assert_allclose(ended.advantage[:, 0], [-8.0, -18.0, 0.0, -0.75, 1.5, 2.0], rtol=1e-6)
+
+
+@pytest.mark.parametrize(("n", "gae_lambda"), [(1, 0.0), (6, 1.0), (100, 1.0)])
+def test_one_step_and_all_steps_are_the_ends_of_generalised_advantages(n: int, gae_lambda: float) -> None:
+    generator = np.random.default_rng(0)
+    is_last = np.zeros((7, 3), np.bool_)
+    is_last[3, 1] = True
+    arrays: dict[str, Any] = {
+        "reward": generator.normal(size=(6, 3)).astype(np.float32),
+        "terminated": np.roll(is_last, -1, axis=0)[:-1] & (np.arange(3) == 1),
+        "is_last": is_last,
+        "value": generator.normal(size=(7, 3)).astype(np.float32),
+        "discount": GAMMA,
+    }
+    steps, averaged = n_step_advantages(**arrays, n=n), generalised_advantages(**arrays, gae_lambda=gae_lambda)
+    np.testing.assert_allclose(steps.advantage, averaged.advantage, rtol=1e-4, atol=1e-5)

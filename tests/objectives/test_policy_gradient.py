@@ -13,7 +13,10 @@ from triax.objectives.policy_gradient import (
     approximate_kl,
     clip_fraction,
     clipped_surrogate_loss,
+    importance_weighted_loss,
     log_ratio,
+    reverse_kl,
+    score_function_loss,
     value_loss,
 )
 
@@ -58,6 +61,36 @@ def test_ratio_one_has_the_gradient_of_reinforce() -> None:
     loss, slopes = jax.value_and_grad(loss_of)(jnp.full(4, -0.7))
     np.testing.assert_allclose(loss, -1.5, rtol=1e-6)
     np.testing.assert_allclose(slopes, -advantage / 4, rtol=1e-6)
+
+
+def test_plain_and_importance_weighted_losses_by_hand() -> None:
+    # log π = −1, −2, Â = 3, −4, the second row counting twice: −(3·(−1) + 2·(−4)·(−2)) / 3 = −13/3; slopes −Â w / 3.
+    # r = 2, ½ with the same Â and weights: −(3·2 + 2·(−4)·½) / 3 = −2/3; slopes in log r: −Â r w / 3 = −2, 4/3.
+    advantage, weight = jnp.array([3.0, -4.0]), jnp.array([1.0, 2.0])
+    cases: tuple[tuple[Any, str, jax.Array, float, list[float]], ...] = (
+        (score_function_loss, "log_probability", jnp.array([-1.0, -2.0]), -13 / 3, [-1.0, 8 / 3]),
+        (importance_weighted_loss, "log_ratio", jnp.log(jnp.array([2.0, 0.5])), -2 / 3, [-2.0, 4 / 3]),
+    )
+    for loss_of, name, argument, expected, slopes in cases:
+
+        def loss(argument: jax.Array, advantage: jax.Array, loss_of: Any = loss_of, name: str = name) -> jax.Array:
+            value: jax.Array = loss_of(**{name: argument}, advantage=advantage, weight=weight)
+            return value
+
+        np.testing.assert_allclose(loss(argument, advantage), expected, rtol=1e-6)
+        found, none = jax.grad(loss, argnums=(0, 1))(argument, advantage)
+        np.testing.assert_allclose(found, slopes, rtol=1e-6)
+        np.testing.assert_array_equal(none, 0.0)
+
+
+def test_reverse_kl_by_hand_and_in_expectation() -> None:
+    # r = 2: 2 log 2 − 1 = 0.3862944; r = ½: −½ log 2 + ½ = 0.1534264; r = 1 twice: 0. Mean: 0.5397208 / 4 = 0.1349302.
+    ratio = jnp.log(jnp.array([2.0, 0.5, 1.0, 1.0]))
+    np.testing.assert_allclose(reverse_kl(log_ratio=ratio, weight=ALL), 0.1349302, rtol=1e-5)
+    # p = 0.3 acted, q = 0.4 learns: KL(q ‖ p) = 0.4 log(4/3) + 0.6 log(6/7) = 0.1150728 − 0.0924904 = 0.0225824; the
+    # forward one is 0.0216009.
+    ratio = jnp.log(jnp.array([0.4 / 0.3, 0.6 / 0.7]))
+    np.testing.assert_allclose(reverse_kl(log_ratio=ratio, weight=jnp.array([0.3, 0.7])), 0.0225824, rtol=1e-4)
 
 
 def test_value_loss_by_hand() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 import triax
 from triax.environments.probes import CounterProbe, EndlessRewardProbe
-from triax.learners.interface import DataPlan, OnPolicyPlan, ReplayPlan, StreamPlan, TransitionUnit
+from triax.learners.interface import DataPlan, OnPolicyPlan, ReplayPlan, TransitionUnit
 from triax.learners.sac import SAC
 from triax.random import KeyArray, derive_generator
 from triax.runs import CheckpointStore, RunDirectory, read_evaluations, read_metrics
@@ -34,8 +34,6 @@ class TracedLearner(outside.OutsideLearner):
         return plan
 
     def ingest(self, *, state: outside.CountingState, chunk: Trajectory) -> tuple[outside.CountingState, Tree]:
-        if isinstance(self.config.plan, StreamPlan):
-            return state, chunk
         rows = chunk.reward.shape[0] * chunk.reward.shape[1]
         return state, {"reward": jnp.reshape(chunk.reward, rows), "valid": jnp.reshape(chunk.valid, rows)}
 
@@ -92,7 +90,7 @@ def test_updates_keep_their_ratio_to_steps_after_the_warm_up(ratio: float, tmp_p
 
 
 def test_update_is_traced_once_a_run(tmp_path: Path) -> None:
-    plans = [_replay_plan(), OnPolicyPlan(steps=10, epochs=2, minibatch_size=5), StreamPlan(discount=0.9)]
+    plans = [_replay_plan(), OnPolicyPlan(steps=10, epochs=2, minibatch_size=5), OnPolicyPlan(steps=1)]
     for index, plan in enumerate(plans):
         TRACES.clear()
         triax.train(experiment=_experiment(plan), run_directory=tmp_path / str(index))
@@ -132,10 +130,10 @@ def test_minibatches_that_do_not_divide_a_chunk_are_refused() -> None:
 
 
 def test_a_stream_sees_every_step_once_and_in_order(tmp_path: Path) -> None:
-    experiment = _experiment(StreamPlan(discount=0.9), environments=1, total_steps=60)
+    experiment = _experiment(OnPolicyPlan(steps=1), environments=1, total_steps=60)
     result = triax.train(experiment=experiment, run_directory=tmp_path / "run")
     rows = read_metrics(RunDirectory.open(result.run_directory))
-    # One update a row; rows in which an episode's final observation stands are updates with weight 0.
+    # One update a row; rows in which an episode's final observation stands are updates without a valid row.
     assert rows[-1].updates >= rows[-1].environment_steps == 60
 
 

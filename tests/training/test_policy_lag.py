@@ -11,7 +11,8 @@ from test_workers import ScriptedFleet
 
 import triax
 from triax.environments.probes import CounterProbe
-from triax.learners.ppo import PPO, PPOConfig, PPOState, PreparedRows
+from triax.learners.actor_critic import ActorCriticState, PreparedRows
+from triax.learners.ppo import PPO, PPOConfig
 from triax.random import KeyArray
 from triax.rollout import RolloutConfig
 from triax.training import building
@@ -44,11 +45,13 @@ class TracedPPO(PPO):
         super().__init__(**parts)
         self.traces: list[str] = []
 
-    def ingest(self, *, state: PPOState, chunk: Trajectory) -> tuple[PPOState, PreparedRows]:
+    def ingest(self, *, state: ActorCriticState, chunk: Trajectory) -> tuple[ActorCriticState, PreparedRows]:
         self.traces.append("ingest")
         return super().ingest(state=state, chunk=chunk)
 
-    def update(self, *, state: PPOState, batch: PreparedRows, key: KeyArray) -> tuple[PPOState, UpdateOutput]:
+    def update(
+        self, *, state: ActorCriticState, batch: PreparedRows, key: KeyArray
+    ) -> tuple[ActorCriticState, UpdateOutput]:
         self.traces.append("update")
         return super().update(state=state, batch=batch, key=key)
 

@@ -19,7 +19,7 @@ from test_loops import TracedConfig
 
 import triax
 from triax.environments.probes import CounterProbe
-from triax.learners.interface import DataPlan, OnPolicyPlan, ReplayPlan, StreamPlan, TransitionUnit
+from triax.learners.interface import DataPlan, OnPolicyPlan, ReplayPlan, TransitionUnit
 from triax.rollout import FleetReport
 from triax.runs import RunDirectory, read_metrics
 from triax.spaces import space_spec
@@ -36,7 +36,7 @@ SCRIPT = Path(__file__).with_name("workers_experiment.py")
     [
         ReplayPlan(batch_size=8, unit=TransitionUnit(discount=0.9), warmup_steps=40),
         OnPolicyPlan(steps=10, epochs=2, minibatch_size=5),
-        StreamPlan(discount=0.9),
+        OnPolicyPlan(steps=1),
     ],
     ids=["replay", "on-policy", "stream"],
 )

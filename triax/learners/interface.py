@@ -21,34 +21,23 @@ StateT = TypeVar("StateT")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class StreamPlan:
-    """Every step once, in order, as it is made.
-
-    ``update`` gets :class:`triax.types.Transitions`, one row an environment; rows in which no action was taken weigh 0.
-
-    :ivar discount: γ in [0, 1].
-    """
-
-    discount: float
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class OnPolicyPlan:
-    """Chunks of fresh experience, used for some epochs and thrown away.
+    """Chunks of fresh experience, used for some epochs and thrown away. Chunks of one step, used once, are a *stream*:
+    every step is seen once, in order, as it is made, and the next is taken by the policy that has learned from it.
 
     ``ingest`` turns a chunk into *prepared* rows (a tree with one leading axis); each epoch is one pass over all of
     them in a new random order, in minibatches.
 
     :ivar steps: steps an environment and chunk.
     :ivar epochs: passes over the prepared rows.
-    :ivar minibatch_size: rows an update.
+    :ivar minibatch_size: rows an update; None: all of the chunk.
     :ivar corrects_lag: whether ``ingest`` corrects for the age of the policy that acted; then no chunk is left out for
         being too old.
     """
 
     steps: int
     epochs: int = 1
-    minibatch_size: int
+    minibatch_size: int | None = None
     corrects_lag: bool = False
 
 
@@ -98,7 +87,7 @@ class MixturePlan:
     dataset: DatasetPlan
 
 
-DataPlan: TypeAlias = StreamPlan | OnPolicyPlan | ReplayPlan | DatasetPlan | MixturePlan
+DataPlan: TypeAlias = OnPolicyPlan | ReplayPlan | DatasetPlan | MixturePlan
 
 
 class Learner(abc.ABC, Generic[StateT]):

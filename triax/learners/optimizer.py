@@ -1,6 +1,7 @@
 """Optimisers: Optax chains described by a small config, built here and nowhere else."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
 import jax
@@ -87,6 +88,21 @@ class OptimizerConfig:
         return self.learning_rate
 
 
+def by_part(*, optimizers: Mapping[str, GradientTransformation]) -> GradientTransformation:
+    """Give each part of a tree dataclass an optimiser of its own.
+
+    :param optimizers: by the names of the fields.
+    :return: the Optax transformation of the whole.
+    """
+
+    def labels(parameters: Tree) -> Tree:
+        return type(parameters)(
+            **{name: jax.tree.map(lambda _, name=name: name, getattr(parameters, name)) for name in optimizers}
+        )
+
+    return optax.partition(dict(optimizers), labels)
+
+
 @tree_dataclass
 class Trainable:
     """Parameters with their optimiser's state.
@@ -109,15 +125,18 @@ def initial_trainable(*, parameters: Tree, optimizer: GradientTransformation) ->
     return Trainable(parameters=parameters, optimizer_state=optimizer.init(parameters))
 
 
-def apply_gradients(*, trainable: Trainable, gradients: Tree, optimizer: GradientTransformation) -> Trainable:
+def apply_gradients(
+    *, trainable: Trainable, gradients: Tree, optimizer: GradientTransformation, **further: Array
+) -> Trainable:
     """Make one step of an optimiser.
 
     :param trainable: parameters and optimiser state.
     :param gradients: structured as the parameters.
     :param optimizer: the Optax chain.
+    :param further: what this optimiser asks for besides, by name.
     :return: the new parameters and state.
     """
-    updates, optimizer_state = optimizer.update(gradients, trainable.optimizer_state, trainable.parameters)
+    updates, optimizer_state = optimizer.update(gradients, trainable.optimizer_state, trainable.parameters, **further)
     parameters = optax.apply_updates(trainable.parameters, updates)
     return Trainable(parameters=parameters, optimizer_state=optimizer_state)
 

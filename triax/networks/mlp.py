@@ -1,24 +1,32 @@
 """Fully connected networks."""
 
 import dataclasses
+import functools
 import itertools
+import math
 from collections.abc import Callable
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-Activation: TypeAlias = Literal["relu", "tanh", "elu", "gelu", "silu"]
-Initialisation: TypeAlias = Literal["lecun_normal", "he_normal", "orthogonal"]
+Activation: TypeAlias = Literal["relu", "leaky_relu", "tanh", "elu", "gelu", "silu"]
+Initialisation: TypeAlias = Literal["lecun_normal", "he_normal", "orthogonal", "sparse"]
 
 ACTIVATIONS: dict[Activation, Callable[[Array], Array]] = {
     "relu": jax.nn.relu,
-    "tanh": jax.numpy.tanh,
+    "leaky_relu": jax.nn.leaky_relu,
+    "tanh": jnp.tanh,
     "elu": jax.nn.elu,
     "gelu": jax.nn.gelu,
     "silu": jax.nn.silu,
 }
+
+
+SPARSITY = 0.9
+"""The share of an output's weights that "sparse" sets to 0 at first."""
 
 
 def kernel_initialiser(*, name: Initialisation, scale: float = 1.0) -> nnx.Initializer:
@@ -30,8 +38,24 @@ def kernel_initialiser(*, name: Initialisation, scale: float = 1.0) -> nnx.Initi
     """
     if name == "orthogonal":
         return nnx.initializers.orthogonal(scale)
+    if name == "sparse":
+        return functools.partial(_sparse_weights, scale=scale)
     variance = scale * scale * (2.0 if name == "he_normal" else 1.0)
     return nnx.initializers.variance_scaling(variance, "fan_in", "truncated_normal")
+
+
+def _sparse_weights(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32, *, scale: float) -> Array:
+    """Draw weights from U(−1/√n, 1/√n), n being the number of inputs, and for each output set ⌊0.9 n⌋ of them to 0.
+
+    Elsayed et al. 2024 (arXiv:2410.14606), algorithm 1. The code of its authors rounds up, which would leave nothing of
+    a layer with fewer than ten inputs.
+    """
+    weight_key, order_key = jax.random.split(key)
+    inputs, outputs = math.prod(shape[:-1]), shape[-1]
+    bound = scale / math.sqrt(inputs)
+    weights = jax.random.uniform(weight_key, (inputs, outputs), dtype, minval=-bound, maxval=bound)
+    rank = jax.vmap(lambda key: jax.random.permutation(key, inputs), out_axes=1)(jax.random.split(order_key, outputs))
+    return jnp.reshape(jnp.where(rank < math.floor(SPARSITY * inputs), 0.0, weights), shape)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,6 +68,8 @@ class MLPConfig:
     """Applied after each hidden layer."""
     layer_norm: bool = False
     """Whether each hidden layer is normalised (Ba et al. 2016) before its activation."""
+    layer_norm_parameters: bool = True
+    """Whether a normalised layer has a scale and a shift that are learned."""
     initialisation: Initialisation = "lecun_normal"
     """How the weights begin; biases begin at 0."""
     scale: float = 1.0
@@ -75,7 +101,12 @@ class MLP(nnx.Module):
             nnx.Linear(size_in, size_out, kernel_init=initialiser, rngs=rngs)
             for size_in, size_out in itertools.pairwise(sizes)
         )
-        self.norms = nnx.List(nnx.LayerNorm(units, rngs=rngs) for units in (config.hidden if config.layer_norm else ()))
+        self.norms = nnx.List(
+            nnx.LayerNorm(
+                units, use_bias=config.layer_norm_parameters, use_scale=config.layer_norm_parameters, rngs=rngs
+            )
+            for units in (config.hidden if config.layer_norm else ())
+        )
         self.size = sizes[-1]
 
     def __call__(self, inputs: Float[Array, "*batch inputs"]) -> Float[Array, "*batch units"]:

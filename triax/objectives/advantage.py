@@ -4,7 +4,7 @@ import math
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from triax.objectives.checks import check_shape
 from triax.trees import tree_dataclass
@@ -16,7 +16,7 @@ class Advantages:
     """What is estimated of each row.
 
     :ivar advantage: Â_t; 0 in rows in which no action was taken, [T, B].
-    :ivar value_target: what the value network learns: the λ-return V(o_t) + Â_t, or v_t of V-trace, [T, B].
+    :ivar value_target: what the value network learns: the return V(o_t) + Â_t, or v_t of V-trace, [T, B].
     :ivar importance: ρ_t of V-trace, by which Â_t is to be weighted; 1 in rows in which no action was taken, [T, B].
         None where nothing is corrected.
     """
@@ -67,6 +67,48 @@ def generalised_advantages(
         return advantage, advantage
 
     _, advantage = jax.lax.scan(backwards, jnp.zeros_like(values[0]), (difference, valid), reverse=True)
+    return Advantages(advantage=advantage, value_target=values[:-1] + advantage)
+
+
+def n_step_advantages(
+    *,
+    reward: Float[AnyArray, "T B"],
+    terminated: Bool[AnyArray, "T B"],
+    is_last: Bool[AnyArray, "T+1 B"],
+    value: Float[AnyArray, "T+1 B"],
+    discount: float,
+    n: int,
+) -> Advantages:
+    """Estimate advantages by n-step returns, Sutton and Barto 2018, equation 7.1.
+
+    In the rows of a :class:`triax.types.Trajectory`::
+
+        Â_t = r_{t+1} + γ r_{t+2} + … + γ^{k−1} r_{t+k} + γ^k V(o_{t+k}) − V(o_t)
+            = δ_t + γ δ_{t+1} + … + γ^{k−1} δ_{t+k−1}
+
+    with δ as in :func:`generalised_advantages`, and k the smallest of n, the steps to the end of the episode, and the
+    rows to the end of the trajectory. A step that ended the episode for good is followed by no value, a truncated one
+    by that of its own final observation.
+
+    :param reward: r_{t+1}, what the action of row t brought, [T, B].
+    :param terminated: whether it ended the episode for good, [T, B].
+    :param is_last: whether row t is a final observation, in which no action was taken, [T + 1, B].
+    :param value: V(o_t), final observations included, [T + 1, B].
+    :param discount: γ.
+    :param n: steps, at least 1; from T on they are all that there are.
+    :return: advantages and value targets.
+    :raises ValueError: if the shapes do not fit together.
+    """
+    _check_trajectory(reward=reward, terminated=terminated, is_last=is_last, value=value)
+    values, valid = jnp.asarray(value), ~jnp.asarray(is_last)[:-1]
+    difference = _differences(reward=reward, terminated=terminated, value=values, discount=discount)
+
+    def one_step_further(_: Int[Array, ""], advantage: Float[Array, "T B"]) -> Float[Array, "T B"]:
+        following = jnp.concatenate([advantage[1:], jnp.zeros_like(advantage[:1])])
+        return jnp.where(valid, difference + discount * following, 0.0)
+
+    steps = min(n, values.shape[0] - 1)
+    advantage = jax.lax.fori_loop(0, steps, one_step_further, jnp.zeros_like(difference))
     return Advantages(advantage=advantage, value_target=values[:-1] + advantage)
 
 

@@ -8,21 +8,6 @@ from jaxtyping import Array, Float, Int
 from triax.objectives.checks import check_shape
 
 
-def half_squared_error(*, chosen: Float[Array, "N ..."], expert: Float[Array, "N ..."]) -> Float[Array, " N"]:
-    """Compute ½ ‖a − a*‖², summed over a leaf's components.
-
-    Up to a constant, that is the negative log-likelihood of a* under a Gaussian of spread 1 around a, in nats like the
-    cross-entropy of choices.
-
-    :param chosen: a, [N, *shape].
-    :param expert: a*, [N, *shape].
-    :return: [N].
-    :raises ValueError: if the shapes differ.
-    """
-    check_shape(expected=jnp.shape(chosen), expert=expert)
-    return 0.5 * jnp.sum(_rows(jnp.square(chosen - expert)), axis=-1)
-
-
 def absolute_error(*, chosen: Float[Array, "N ..."], expert: Float[Array, "N ..."]) -> Float[Array, " N"]:
     """Compute |a − a*|, averaged over a leaf's components.
 

@@ -27,6 +27,36 @@ def log_ratio(
     return jnp.where(weight > 0, log_probability - old_log_probability, 0.0)
 
 
+def score_function_loss(
+    *, log_probability: Float[Array, " N"], advantage: Float[Array, " N"], weight: Weight
+) -> Float[Array, ""]:
+    """Compute −E[Â log π_new(a|o)], whose gradient is that of REINFORCE (Williams 1992, theorem 1).
+
+    :param log_probability: log π_new(a|o), [N].
+    :param advantage: Â; no gradient flows through it, [N].
+    :param weight: [N].
+    :return: the loss.
+    :raises ValueError: if the shapes differ.
+    """
+    check_vectors(log_probability=log_probability, advantage=advantage, weight=weight)
+    return -weighted_mean(values=log_probability * jax.lax.stop_gradient(advantage), weight=weight)
+
+
+def importance_weighted_loss(
+    *, log_ratio: Float[Array, " N"], advantage: Float[Array, " N"], weight: Weight
+) -> Float[Array, ""]:
+    """Compute −E[r Â], Schulman et al. 2017 (arXiv:1707.06347), equation 6.
+
+    :param log_ratio: log r, [N].
+    :param advantage: Â; no gradient flows through it, [N].
+    :param weight: [N].
+    :return: the loss.
+    :raises ValueError: if the shapes differ.
+    """
+    check_vectors(log_ratio=log_ratio, advantage=advantage, weight=weight)
+    return -weighted_mean(values=jnp.exp(log_ratio) * jax.lax.stop_gradient(advantage), weight=weight)
+
+
 def clipped_surrogate_loss(
     *, log_ratio: Float[Array, " N"], advantage: Float[Array, " N"], clip_range: float, weight: Weight
 ) -> Float[Array, ""]:
@@ -88,6 +118,21 @@ def approximate_kl(*, log_ratio: Float[Array, " N"], weight: Weight) -> Float[Ar
     check_vectors(log_ratio=log_ratio, weight=weight)
     # r − 1 by expm1: the plain difference loses all digits while the policies are close.
     return weighted_mean(values=jnp.expm1(log_ratio) - log_ratio, weight=weight)
+
+
+def reverse_kl(*, log_ratio: Float[Array, " N"], weight: Weight) -> Float[Array, ""]:
+    """Estimate KL(π_new ‖ π_old) by E[r log r − (r − 1)], actions sampled from π_old.
+
+    Unbiased, since E[r log r] is the divergence and E[r] = 1; and never below 0. As a penalty it is that of Hsu et al.
+    2020, "Revisiting design choices in proximal policy optimization" (arXiv:2009.10897).
+
+    :param log_ratio: log r, [N].
+    :param weight: [N].
+    :return: nats.
+    :raises ValueError: if the shapes differ.
+    """
+    check_vectors(log_ratio=log_ratio, weight=weight)
+    return weighted_mean(values=jnp.exp(log_ratio) * log_ratio - jnp.expm1(log_ratio), weight=weight)
 
 
 def clip_fraction(*, log_ratio: Float[Array, " N"], clip_range: float, weight: Weight) -> Float[Array, ""]:

@@ -15,7 +15,6 @@ from triax.learners.interface import (
     MixturePlan,
     OnPolicyPlan,
     ReplayPlan,
-    StreamPlan,
 )
 from triax.random import derive_seed
 from triax.replay import BatchSource, MixturePart, MixtureSource, Replay, available_bytes
@@ -23,7 +22,7 @@ from triax.rollout import Fleet, InlineFleet
 from triax.rollout.cluster import RayFleet
 from triax.rollout.processes import ProcessFleet
 from triax.training.experiment import Experiment
-from triax.training.loops import Loop, OfflineLoop, OnPolicyLoop, ReplayLoop, StreamLoop
+from triax.training.loops import Loop, OfflineLoop, OnPolicyLoop, ReplayLoop
 from triax.types import EnvironmentSpec, Policy
 
 WORKER_FLEETS: dict[str, type[ProcessFleet] | type[RayFleet]] = {"processes": ProcessFleet, "ray": RayFleet}
@@ -91,11 +90,6 @@ def build(*, experiment: Experiment) -> Parts:
     loop: Loop
     notes: list[str] = []
     match learner.data_plan:
-        case StreamPlan() as plan:
-            fleet = _fleet(experiment=experiment, learner=learner, spec=spec, chunk_steps=1)
-            loop = StreamLoop(
-                learner=learner, plan=plan, fleet=fleet, environments=fleet.environments, seed=experiment.seed
-            )
         case OnPolicyPlan() as plan:
             fleet = _on_policy_fleet(experiment=experiment, learner=learner, spec=spec, plan=plan)
             loop = OnPolicyLoop(

@@ -5,6 +5,7 @@ Supervised: the policy learns to do what the recorded actions do, in every actio
 
 from triax.learners.bc.config import BCConfig
 from triax.learners.bc.learner import BC
-from triax.learners.bc.state import BCMetrics, BCState
+from triax.learners.bc.losses import CloningInputs, CloningTerm
+from triax.learners.bc.state import BCState
 
-__all__ = ["BC", "BCConfig", "BCMetrics", "BCState"]
+__all__ = ["BC", "BCConfig", "BCState", "CloningInputs", "CloningTerm"]

@@ -1,10 +1,12 @@
 """What can be set in behavioural cloning. The defaults are usual values; no paper stands behind them."""
 
 import dataclasses
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from triax.learners.bc.losses import AbsoluteError, Agreement, CloningLoss, CloningTerm, ContinuousLoss
 from triax.learners.optimizer import OptimizerConfig
 from triax.learners.registry import register
+from triax.learners.terms import EntropyBonus, Scheduled, lowest_value
 from triax.networks import ActionHeadConfig, NetworkConfig
 from triax.spaces import SpaceSpec
 
@@ -25,11 +27,13 @@ class BCConfig:
     """Updates between looks at the held-out loss."""
     patience: int | None = 10
     """End after so many looks without improvement, and keep the best policy; None: never."""
-    continuous_loss: Literal["squared_error", "likelihood"] = "squared_error"
+    continuous_loss: ContinuousLoss = "squared_error"
     """For continuous actions: squared error of the deterministic action (the spread is not learned: evaluate without
     sampling), or the negative log-likelihood (which learns the spread too, for experts that vary)."""
-    entropy_coefficient: float = 0.0
+    entropy_coefficient: Scheduled = 0.0
     """Weight of an entropy bonus."""
+    further_terms: tuple[CloningTerm, ...] = ()
+    """Added to the loss: terms of your own, or :class:`~triax.learners.terms.SquaredParameters`."""
     normalise_observations: bool = False
     """Whether observations are scaled by the mean and variance of the recorded ones."""
     actor: NetworkConfig = dataclasses.field(default_factory=NetworkConfig)
@@ -51,11 +55,22 @@ class BCConfig:
                 "continuous_loss",
                 "must be squared_error or likelihood",
             ),
-            (self.entropy_coefficient >= 0.0, "entropy_coefficient", "must be at least 0"),
+            (lowest_value(self.entropy_coefficient) >= 0.0, "entropy_coefficient", "must be at least 0"),
         )
         for holds, name, rule in checks:
             if not holds:
                 raise ValueError(f"BCConfig.{name}={getattr(self, name)!r} {rule}.")
+
+    @property
+    def terms(self) -> tuple[CloningTerm, ...]:
+        """All terms of the loss, and what is watched."""
+        return (
+            CloningLoss(continuous_loss=self.continuous_loss),
+            EntropyBonus(weight=self.entropy_coefficient),
+            *self.further_terms,
+            Agreement(),
+            AbsoluteError(),
+        )
 
     def build(self, *, observation_spec: SpaceSpec, action_spec: SpaceSpec) -> "BC":
         """Build the learner.

@@ -2,18 +2,20 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
+from triax.learners.actor import ActorParameters, ActorPolicy
 from triax.learners.bc.config import BCConfig
-from triax.learners.bc.losses import cloning_loss, cloning_metrics
-from triax.learners.bc.state import BCMetrics, BCPolicyParameters, BCState
+from triax.learners.bc.losses import CloningInputs, cloning_loss
+from triax.learners.bc.state import BCState
 from triax.learners.interface import DatasetPlan, Learner, TransitionUnit
 from triax.learners.optimizer import apply_gradients, initial_trainable
+from triax.learners.terms import weighted_sum
 from triax.networks import ActorModel, Distribution, FunctionalNetwork, ObservationStatistics
 from triax.random import KeyArray
 from triax.spaces import SpaceSpec
 from triax.trees import Tree, replace, tree_map
-from triax.types import ActionMode, PolicyOutput, Trajectory, Transitions, UpdateOutput
+from triax.types import Trajectory, Transitions, UpdateOutput
 
 
 class BC(Learner[BCState]):
@@ -36,8 +38,9 @@ class BC(Learner[BCState]):
                 rngs=rngs,
             )
         )
+        self._terms = config.terms
         self._optimizer = config.optimizer.build()
-        self._policy = BCPolicy(actor=self.actor)
+        self._policy = ActorPolicy(actor=self.actor)
         self.ingests = config.normalise_observations
 
     @property
@@ -52,7 +55,7 @@ class BC(Learner[BCState]):
         )
 
     @property
-    def policy(self) -> "BCPolicy":
+    def policy(self) -> ActorPolicy:
         """The cloned policy."""
         return self._policy
 
@@ -92,88 +95,45 @@ class BC(Learner[BCState]):
         """
         batch = tree_map(jnp.asarray, batch)
 
-        def loss_of(parameters: Tree) -> tuple[Float[Array, ""], BCMetrics]:
-            distribution = self._distribution(state=state, parameters=parameters, observation=batch.observation)
-            loss = self._loss(distribution=distribution, batch=batch)
-            metrics = cloning_metrics(
-                distribution=distribution, action=batch.action, weight=jnp.asarray(batch.weight), loss=loss, key=key
+        def loss_of(parameters: Tree) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
+            inputs = CloningInputs(
+                distribution=self._distribution(state=state, parameters=parameters, observation=batch.observation),
+                action=batch.action,
+                weight=jnp.asarray(batch.weight),
+                parameters=parameters,
+                key=key,
             )
-            if self.config.entropy_coefficient > 0.0:
-                loss = loss - self.config.entropy_coefficient * metrics.entropy
-            return loss, metrics
+            return weighted_sum(terms=self._terms, inputs=inputs, updates=state.updates)
 
         gradients, metrics = jax.grad(loss_of, has_aux=True)(state.actor.parameters)
         actor = apply_gradients(trainable=state.actor, gradients=gradients, optimizer=self._optimizer)
         return replace(state, actor=actor, updates=state.updates + 1), UpdateOutput(metrics=metrics)
 
-    def policy_parameters(self, *, state: BCState) -> BCPolicyParameters:
+    def policy_parameters(self, *, state: BCState) -> ActorParameters:
         """Extract the actor and the observation statistics.
 
         :param state: the state.
         :return: what the policy acts with.
         """
-        return BCPolicyParameters(actor=state.actor.parameters, statistics=state.statistics)
+        return ActorParameters(actor=state.actor.parameters, statistics=state.statistics)
 
     def held_out_loss(self, *, state: BCState, batch: Transitions) -> Float[Array, ""]:
-        """Compute the loss, without the entropy bonus, on recorded steps that are not learned from.
+        """Compute how far the policy is from the expert, on recorded steps that are not learned from.
 
         :param state: the state.
         :param batch: held-out steps.
-        :return: the loss.
+        :return: the loss, without the entropy bonus and further terms.
         """
         batch = tree_map(jnp.asarray, batch)
-        distribution = self._distribution(state=state, parameters=state.actor.parameters, observation=batch.observation)
-        return self._loss(distribution=distribution, batch=batch)
-
-    def _distribution(self, *, state: BCState, parameters: Tree, observation: Tree) -> Distribution:
-        policy_parameters = BCPolicyParameters(actor=parameters, statistics=state.statistics)
-        return self._policy.distribution(parameters=policy_parameters, observation=observation)
-
-    def _loss(self, *, distribution: Distribution, batch: Transitions) -> Float[Array, ""]:
         return cloning_loss(
-            distribution=distribution, action=batch.action, weight=jnp.asarray(batch.weight), config=self.config
+            distribution=self._distribution(
+                state=state, parameters=state.actor.parameters, observation=batch.observation
+            ),
+            action=batch.action,
+            weight=jnp.asarray(batch.weight),
+            continuous_loss=self.config.continuous_loss,
         )
 
-
-class BCPolicy:
-    """The distribution that the actor gives, without memory.
-
-    :param actor: the network.
-    """
-
-    def __init__(self, *, actor: FunctionalNetwork[ActorModel]) -> None:
-        self._actor = actor
-
-    def initial_carry(self, *, batch_shape: tuple[int, ...]) -> tuple[()]:
-        """Make the memory: there is none.
-
-        :param batch_shape: leading axes.
-        :return: an empty tuple.
-        """
-        return ()
-
-    def distribution(self, *, parameters: BCPolicyParameters, observation: Tree) -> Distribution:
-        """Compute the policy; learning and acting both come through here.
-
-        :param parameters: of the network, and statistics.
-        :param observation: inside form, [B, ...].
-        :return: a distribution over actions.
-        """
-        if parameters.statistics is not None:
-            observation = parameters.statistics.normalise(observation=observation)
-        return self._actor.bind(parameters=parameters.actor)(observation)
-
-    def act(
-        self,
-        *,
-        parameters: BCPolicyParameters,
-        carry: tuple[()],
-        observation: Tree,
-        is_first: Bool[Array, " B"],
-        key: KeyArray,
-        mode: ActionMode,
-    ) -> PolicyOutput:
-        """Choose actions; see :class:`triax.types.Policy`."""
-        distribution = self.distribution(parameters=parameters, observation=observation)
-        action = distribution.mode() if mode is ActionMode.MODE else distribution.sample(key=key)
-        return PolicyOutput(action=action, carry=carry, extras={})
+    def _distribution(self, *, state: BCState, parameters: Tree, observation: Tree) -> Distribution:
+        policy_parameters = ActorParameters(actor=parameters, statistics=state.statistics)
+        return self._policy.distribution(parameters=policy_parameters, observation=observation)

@@ -1,80 +1,131 @@
-"""The loss of cloning: the policy's distribution against the expert's actions, leaf by leaf."""
+"""What the loss of cloning is made of: terms that put the policy's distribution against the expert's actions."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import ClassVar, Literal, TypeAlias
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from triax.learners.bc.config import BCConfig
-from triax.learners.bc.state import BCMetrics
-from triax.networks import Bernoulli, Categorical, Distribution, SquashedGaussian
+from triax.learners.registry import register
+from triax.learners.terms import LossTerm, Scheduled
+from triax.networks import Distribution
 from triax.objectives.averages import weighted_mean
-from triax.objectives.checks import check_vectors
-from triax.objectives.cloning import absolute_error, agreement, half_squared_error
+from triax.objectives.cloning import absolute_error, agreement
 from triax.random import KeyArray
 from triax.trees import Tree
 
+ContinuousLoss: TypeAlias = Literal["squared_error", "likelihood"]
+"""How continuous components are compared."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CloningInputs:
+    """A batch of recorded steps as the network sees it now.
+
+    :ivar distribution: the policy at the recorded observations.
+    :ivar action: the expert's, inside form, [N, ...].
+    :ivar weight: of each row, [N].
+    :ivar parameters: of the network.
+    :ivar key: for estimates.
+    """
+
+    distribution: Distribution
+    action: Tree
+    weight: Float[Array, " N"]
+    parameters: Tree
+    key: KeyArray
+
+
+CloningTerm: TypeAlias = LossTerm[CloningInputs]
+"""A part of the loss of cloning."""
+
 
 def cloning_loss(
-    *, distribution: Distribution, action: Tree, weight: Float[Array, " N"], config: BCConfig
+    *, distribution: Distribution, action: Tree, weight: Float[Array, " N"], continuous_loss: ContinuousLoss
 ) -> Float[Array, ""]:
     """Compute the mean over rows of the sum over leaves of −log π(a*|o), or of ½ ‖a − a*‖² in continuous ones.
 
-    Both are in nats (see :func:`triax.objectives.cloning.half_squared_error`), and leaves have no weights of their
+    Both are in nats (see :meth:`triax.networks.Distribution.fixed_spread_loss`), and leaves have no weights of their
     own: the sum is the negative log-likelihood of the whole action, with a fixed spread under squared errors.
 
     :param distribution: the policy at the recorded observations.
     :param action: the expert's, inside form, [N, ...].
     :param weight: of each row, [N].
-    :param config: says which loss.
+    :param continuous_loss: which of them.
     :return: the loss.
     """
-    if config.continuous_loss == "likelihood":
+    if continuous_loss == "likelihood":
         losses = -distribution.log_prob(action=action)
     else:
-        pairs = _leaf_pairs(distribution=distribution, action=action)
-        losses = sum((_leaf_loss(leaf=leaf, action=part) for leaf, part in pairs), jnp.zeros(()))
+        losses = distribution.fixed_spread_loss(action=action)
     return weighted_mean(values=losses, weight=weight)
 
 
-def cloning_metrics(
-    *, distribution: Distribution, action: Tree, weight: Float[Array, " N"], loss: Float[Array, ""], key: KeyArray
-) -> BCMetrics:
-    """Compare the deterministic action with the expert's.
+@register
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CloningLoss(CloningTerm):
+    """How far the policy is from the expert: :func:`cloning_loss`."""
 
-    :param distribution: the policy at the recorded observations.
-    :param action: the expert's, inside form, [N, ...].
-    :param weight: of each row, [N].
-    :param loss: to be reported with the rest.
-    :param key: for estimating entropies.
-    :return: the metrics.
+    name: ClassVar[str] = "loss"
+
+    continuous_loss: ContinuousLoss
+    """How continuous components are compared."""
+
+    def value(self, inputs: CloningInputs) -> Float[Array, ""]:
+        """Compute the loss."""
+        return cloning_loss(
+            distribution=inputs.distribution,
+            action=inputs.action,
+            weight=inputs.weight,
+            continuous_loss=self.continuous_loss,
+        )
+
+
+@register
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Agreement(CloningTerm):
+    """The share of choices and bits in which the deterministic action is the expert's, a mean over leaves; 1 where the
+    action has none. To be watched.
     """
-    agreements, errors = [], []
-    for chosen, expert in zip(jax.tree.leaves(distribution.mode()), jax.tree.leaves(action), strict=True):
-        if jnp.issubdtype(chosen.dtype, jnp.floating):
-            errors.append(weighted_mean(values=absolute_error(chosen=chosen, expert=expert), weight=weight))
-        else:
-            agreements.append(weighted_mean(values=agreement(chosen=chosen, expert=expert), weight=weight))
-    entropy = distribution.entropy(key=key)
-    check_vectors(entropy=entropy, weight=weight)
-    return BCMetrics(
-        loss=loss,
-        agreement=jnp.mean(jnp.stack(agreements)) if agreements else jnp.ones(()),
-        absolute_error=jnp.mean(jnp.stack(errors)) if errors else jnp.zeros(()),
-        entropy=weighted_mean(values=entropy, weight=weight),
-    )
+
+    name: ClassVar[str] = "agreement"
+
+    weight: Scheduled = 0.0
+    """It has no gradient."""
+
+    def value(self, inputs: CloningInputs) -> Float[Array, ""]:
+        """Compute it."""
+        shares = _compared(inputs=inputs, compare=agreement, continuous=False)
+        return jnp.mean(jnp.stack(shares)) if shares else jnp.ones(())
 
 
-def _leaf_pairs(*, distribution: Distribution, action: Tree) -> list[tuple[Distribution, Array]]:
-    """Pair the distributions of the leaves with the expert's actions at their places."""
-    leaves = jax.tree.leaves(distribution, is_leaf=_is_leaf_distribution)
-    return list(zip(leaves, jax.tree.leaves(action), strict=True))
+@register
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AbsoluteError(CloningTerm):
+    """The error of the deterministic action's continuous components, in [−1, 1] units, a mean over leaves; 0 where the
+    action has none. To be watched.
+    """
+
+    name: ClassVar[str] = "absolute_error"
+
+    weight: Scheduled = 0.0
+    """It is not what is learned."""
+
+    def value(self, inputs: CloningInputs) -> Float[Array, ""]:
+        """Compute it."""
+        errors = _compared(inputs=inputs, compare=absolute_error, continuous=True)
+        return jnp.mean(jnp.stack(errors)) if errors else jnp.zeros(())
 
 
-def _is_leaf_distribution(value: object) -> bool:
-    return isinstance(value, SquashedGaussian | Categorical | Bernoulli)
-
-
-def _leaf_loss(*, leaf: Distribution, action: Array) -> Float[Array, " N"]:
-    if isinstance(leaf, SquashedGaussian):
-        return half_squared_error(chosen=leaf.mode(), expert=action)
-    return -leaf.log_prob(action=action)
+def _compared(
+    *, inputs: CloningInputs, compare: Callable[..., Float[Array, " N"]], continuous: bool
+) -> Sequence[Float[Array, ""]]:
+    """Compare the deterministic action with the expert's, in the leaves of one kind."""
+    pairs = zip(jax.tree.leaves(inputs.distribution.mode()), jax.tree.leaves(inputs.action), strict=True)
+    return [
+        weighted_mean(values=compare(chosen=chosen, expert=expert), weight=inputs.weight)
+        for chosen, expert in pairs
+        if jnp.issubdtype(chosen.dtype, jnp.floating) == continuous
+    ]

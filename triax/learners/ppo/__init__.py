@@ -1,11 +1,11 @@
 """Proximal policy optimisation (Schulman et al. 2017, "Proximal policy optimization algorithms", arXiv:1707.06347).
 
 On-policy, for every action space: an actor improved within a clipped range of the policy that acted, a value network,
-advantages by generalised advantage estimation (Schulman et al. 2016, arXiv:1506.02438).
+advantages by generalised advantage estimation (Schulman et al. 2016, arXiv:1506.02438). One of the family of
+:mod:`triax.learners.actor_critic`.
 """
 
 from triax.learners.ppo.config import PPOConfig
 from triax.learners.ppo.learner import PPO
-from triax.learners.ppo.state import PPOMetrics, PPOState, PreparedRows
 
-__all__ = ["PPO", "PPOConfig", "PPOMetrics", "PPOState", "PreparedRows"]
+__all__ = ["PPO", "PPOConfig"]

@@ -4,6 +4,5 @@ from triax.training.loops.base import Counters, Iteration, Loop, LoopState
 from triax.training.loops.offline import OfflineLoop
 from triax.training.loops.on_policy import OnPolicyLoop
 from triax.training.loops.replayed import ReplayLoop
-from triax.training.loops.stream import StreamLoop
 
-__all__ = ["Counters", "Iteration", "Loop", "LoopState", "OfflineLoop", "OnPolicyLoop", "ReplayLoop", "StreamLoop"]
+__all__ = ["Counters", "Iteration", "Loop", "LoopState", "OfflineLoop", "OnPolicyLoop", "ReplayLoop"]

@@ -1,4 +1,6 @@
-"""Learning from fresh experience in chunks: some epochs over each, and then it is thrown away."""
+"""Learning from fresh experience in chunks: some epochs over each, and then it is thrown away. In chunks of one step,
+that is learning from a stream.
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -41,9 +43,10 @@ class OnPolicyLoop(FleetLoop):
     ) -> None:
         super().__init__(learner=learner, fleet=fleet, seed=seed)
         rows = plan.steps * environments
-        if rows % plan.minibatch_size:
+        minibatch_size = plan.minibatch_size or rows
+        if rows % minibatch_size:
             raise ValueError(
-                f"minibatch_size={plan.minibatch_size} does not divide the {rows} rows of a chunk ({plan.steps} "
+                f"minibatch_size={minibatch_size} does not divide the {rows} rows of a chunk ({plan.steps} "
                 "steps × "
                 f"{environments} environments); choose one that does."
             )
@@ -51,7 +54,7 @@ class OnPolicyLoop(FleetLoop):
         self._rows = rows
         self._maximum_policy_lag = math.inf if plan.corrects_lag else maximum_policy_lag
         self._pending: list[Chunk] = []
-        self._learn = compiled_epochs(learner=learner, plan=plan, minibatches=rows // plan.minibatch_size)
+        self._learn = compiled_epochs(learner=learner, epochs=plan.epochs, minibatches=rows // minibatch_size)
         self.publish()
 
     def advance(self, *, limit: int) -> Iteration:
@@ -97,15 +100,15 @@ def joined(chunks: Sequence[Chunk]) -> Trajectory:
     return trajectory
 
 
-def compiled_epochs(*, learner: Learner[Any], plan: OnPolicyPlan, minibatches: int) -> Callable[..., Any]:
+def compiled_epochs(*, learner: Learner[Any], epochs: int, minibatches: int) -> Callable[..., Any]:
     """Compile the preparation of a chunk and all epochs over it into one call, the learner's state donated.
 
     An epoch is one pass over all prepared rows, in a new random order. Where an update says stop, the rest of the
     epochs is left out.
 
     :param learner: the algorithm.
-    :param plan: how many epochs, of which minibatches.
-    :param minibatches: how many a pass.
+    :param epochs: how many passes.
+    :param minibatches: how many a pass, all of one size.
     :return: from (state, trajectory, key, number of the first update) to the new state, the outputs of all updates, and
         which of them were made, [updates].
     """
@@ -117,8 +120,8 @@ def compiled_epochs(*, learner: Learner[Any], plan: OnPolicyPlan, minibatches: i
         order_key, update_key = jax.random.split(jax.random.fold_in(key, first_update))
         rows = jax.tree.leaves(prepared)[0].shape[0]
         orders = jax.vmap(lambda epoch_key: jax.random.permutation(epoch_key, rows))(
-            jax.random.split(order_key, plan.epochs)
-        ).reshape(plan.epochs * minibatches, plan.minibatch_size)
+            jax.random.split(order_key, epochs)
+        ).reshape(epochs * minibatches, rows // minibatches)
 
         def make_update(state: Tree, rows_now: jax.Array, number: jax.Array) -> tuple[Tree, UpdateOutput]:
             minibatch = jax.tree.map(lambda leaf: leaf[rows_now], prepared)
@@ -137,7 +140,7 @@ def compiled_epochs(*, learner: Learner[Any], plan: OnPolicyPlan, minibatches: i
             stop = jnp.zeros((), jnp.bool_) if output.stop is None else output.stop
             return (state, stopped | stop), (output, ~stopped)
 
-        numbers = jnp.arange(plan.epochs * minibatches, dtype=jnp.uint32)
+        numbers = jnp.arange(epochs * minibatches, dtype=jnp.uint32)
         (state, _), (outputs, made) = jax.lax.scan(step, (state, jnp.zeros((), jnp.bool_)), (orders, numbers))
         return state, outputs, made
 

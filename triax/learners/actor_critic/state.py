@@ -1,4 +1,4 @@
-"""What changes while PPO learns, what it learns from, and what it reports."""
+"""What changes while actor and critic learn, and what they learn from."""
 
 from jaxtyping import Array, Bool, Float, Int
 
@@ -8,7 +8,7 @@ from triax.trees import Tree, tree_dataclass
 
 
 @tree_dataclass
-class PPONetworks:
+class ActorCriticNetworks:
     """The parameters that are optimised together; gradients have the same structure.
 
     :ivar actor: of the policy.
@@ -20,7 +20,7 @@ class PPONetworks:
 
 
 @tree_dataclass
-class PPOStatistics:
+class ActorCriticStatistics:
     """Running moments.
 
     :ivar observation: of observations; None unless they are normalised.
@@ -56,8 +56,8 @@ class PPOStatistics:
 
 
 @tree_dataclass
-class PPOState:
-    """All that PPO learns.
+class ActorCriticState:
+    """All that is learned.
 
     The statistics are kept twice. A policy version has fixed ones, ``statistics``: with them it acts, and with them
     ``ingest`` prepares all chunks that it made, however many. What these chunks add goes to ``collected``, and comes
@@ -70,32 +70,20 @@ class PPOState:
     """
 
     networks: Trainable
-    statistics: PPOStatistics
-    collected: PPOStatistics
+    statistics: ActorCriticStatistics
+    collected: ActorCriticStatistics
     updates: Int[Array, ""]
 
 
 @tree_dataclass
-class PPOPolicyParameters:
-    """All that PPO's policy acts with.
-
-    :ivar actor: the network's parameters.
-    :ivar statistics: of observations; None unless they are normalised.
-    """
-
-    actor: Tree
-    statistics: ObservationStatistics | None
-
-
-@tree_dataclass
 class PreparedRows:
-    """Experience as PPO learns from it: N rows, in any order.
+    """Experience as updates learn from it: N rows, in any order.
 
     :ivar observation: scaled by the statistics that the policy acted with, [N, ...].
     :ivar action: as the policy chose it, [N, ...].
     :ivar log_probability: of the action, when it was taken; corrected by V-trace: before the updates, [N].
     :ivar advantage: in units of rewards, [N].
-    :ivar value_target: λ-returns, or V-trace's targets, in units of rewards, [N].
+    :ivar value_target: returns as the estimator of advantages has them, in units of rewards, [N].
     :ivar value: what the value network said before the updates, in units of rewards, [N].
     :ivar valid: whether an action was taken in the row, [N].
     :ivar importance: how much V-trace has the policy learn from the row, [N]; None without it.
@@ -109,23 +97,3 @@ class PreparedRows:
     value: Float[Array, " N"]
     valid: Bool[Array, " N"]
     importance: Float[Array, " N"] | None = None
-
-
-@tree_dataclass
-class PPOMetrics:
-    """Scalars of one update, over the valid rows of its minibatch.
-
-    :ivar policy_loss: the clipped surrogate.
-    :ivar value_loss: half the mean squared error, in units of the value network.
-    :ivar entropy: of the policy, nats (an estimate where actions are continuous).
-    :ivar approximate_kl: from the policy that acted, nats; corrected by V-trace: from the one before the updates.
-    :ivar clip_fraction: share of ratios that are clipped.
-    :ivar explained_variance: share of the value targets' variance that the values before the updates explain.
-    """
-
-    policy_loss: Float[Array, ""]
-    value_loss: Float[Array, ""]
-    entropy: Float[Array, ""]
-    approximate_kl: Float[Array, ""]
-    clip_fraction: Float[Array, ""]
-    explained_variance: Float[Array, ""]
