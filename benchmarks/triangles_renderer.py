@@ -148,7 +148,7 @@ def main() -> None:
             rounds[name].append(round(done / (time.process_time() - start), 1))
     load.append(os.getloadavg())
     document = {
-        "command": f"python benchmarks/triangles_renderer.py --size {arguments.size}",
+        "command": f"python benchmarks/triangles_renderer.py --size {arguments.size} --steps {arguments.steps}",
         "date": date.today().isoformat(),
         "unit": "per second of processor time, on one core",
         "median": {name: statistics.median(rates) for name, rates in rounds.items()},

@@ -187,6 +187,14 @@ def test_options_do_not_shift_the_following_episodes() -> None:
     assert np.array_equal(plain.reset()[0]["image"], chosen.reset()[0]["image"])
 
 
+def test_observations_are_not_shared_between_steps() -> None:
+    environment = started()
+    first = environment.step(act(ADD))[0]
+    kept = {key: value.copy() for key, value in first.items()}
+    environment.step(act(EDIT, parameters=-CORNER))
+    assert all(np.array_equal(first[key], kept[key]) for key in kept)
+
+
 def test_the_targets_array_remains_the_callers() -> None:
     environment, target = Triangles(height=4, width=4), BLACK_TARGET.copy()
     environment.reset(options={"target": target})

@@ -65,6 +65,21 @@ def test_a_canvas_is_not_changed_by_painting_over_it() -> None:
     assert np.all(canvas == 1.0)
 
 
+def test_exactly_the_pixels_with_barycentric_coordinates_of_at_least_zero_are_painted() -> None:
+    # The shares of the corners in each middle, over the whole image: (shares) · (corners, 1) = (middle, 1).
+    generator = np.random.Generator(np.random.Philox(key=1))
+    renderer = TriangleRenderer(height=9, width=13, opacity=(1.0, 1.0))
+    middles = np.stack(np.meshgrid(np.arange(13) + 0.5, np.arange(9) + 0.5), axis=-1)
+    for _ in range(200):
+        shape = generator.uniform(-1.0, 1.0, 10).astype(np.float32)
+        shape[:3] = -1.0
+        corners = (shape[4:].reshape(3, 2).astype(np.float64) + 1.0) / 2.0 * (13, 9)
+        system = np.column_stack([corners, np.ones(3)])
+        shares = np.concatenate([middles, np.ones((9, 13, 1))], axis=-1) @ np.linalg.inv(system)
+        painted = renderer.render(background=WHITE, triangles=shape[None])[0] == 0.0
+        assert np.array_equal(painted, np.all(shares >= 0.0, axis=-1))
+
+
 def test_shapes_are_those_of_pillow_but_for_the_edges() -> None:
     # Pillow draws on four times finer a grid, and each pixel asks the one at its middle.
     size, scale = 32, 4
