@@ -7,6 +7,7 @@ from triax.networks.heads import ActionHead, ActionHeadConfig
 from triax.networks.mlp import MLP, MLPConfig
 from triax.networks.models import ActorModel, CriticModel, NetworkConfig, ValueModel
 from triax.networks.normalisation import ObservationStatistics, RunningMoments
+from triax.networks.sets import SetEncoder, SetEncoderConfig, SetEncoding
 
 __all__ = [
     "MLP",
@@ -28,6 +29,9 @@ __all__ = [
     "ObservationStatistics",
     "RunningMoments",
     "SampledAction",
+    "SetEncoder",
+    "SetEncoderConfig",
+    "SetEncoding",
     "SquashedGaussian",
     "ValueModel",
 ]
