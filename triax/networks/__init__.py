@@ -9,6 +9,7 @@ from triax.networks.heads import ActionHead, ActionHeadConfig
 from triax.networks.mlp import MLP, MLPConfig
 from triax.networks.models import ActorModel, CriticModel, NetworkConfig, ValueModel
 from triax.networks.normalisation import ObservationStatistics, RunningMoments
+from triax.networks.sets import SetEncoder, SetEncoderConfig, SetEncoding
 
 __all__ = [
     "MLP",
@@ -36,6 +37,9 @@ __all__ = [
     "ObservationStatistics",
     "RunningMoments",
     "SampledAction",
+    "SetEncoder",
+    "SetEncoderConfig",
+    "SetEncoding",
     "SquashedGaussian",
     "ValueModel",
 ]

@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from triax.types import AnyArray
+
 EPSILON = 1e-5
 """Added to the variance in :func:`normalise`."""
 
@@ -19,7 +21,7 @@ FORBIDDEN = -1e30
 
 
 @jax.custom_vjp
-def normalise(inputs: Float[Array, "*batch units"]) -> Float[Array, "*batch units"]:
+def normalise(inputs: Float[AnyArray, "*batch units"]) -> Float[Array, "*batch units"]:
     """Layer normalisation (Ba et al. 2016, equations 3 and 4) without gain and bias.
 
     Where a linear layer follows, as in a transformer with pre-norm, its weights can stand for both.
@@ -30,15 +32,17 @@ def normalise(inputs: Float[Array, "*batch units"]) -> Float[Array, "*batch unit
     return _normalise_forward(inputs)[0]
 
 
-def _normalise_forward(inputs: Array) -> tuple[Array, tuple[Array, Array]]:
+def _normalise_forward(inputs: AnyArray) -> tuple[Array, tuple[Array, Array]]:
+    inputs = jnp.asarray(inputs)
     centred = inputs - jnp.mean(inputs, axis=-1, keepdims=True)
     scale = jax.lax.rsqrt(jnp.mean(jnp.square(centred), axis=-1, keepdims=True) + EPSILON)
     outputs = centred * scale
     return outputs, (outputs, scale)
 
 
-def _normalise_backward(residuals: tuple[Array, Array], gradient: Array) -> tuple[Array]:
+def _normalise_backward(residuals: tuple[Array, Array], gradient: AnyArray) -> tuple[Array]:
     outputs, scale = residuals
+    gradient = jnp.asarray(gradient)
     along = jnp.mean(gradient * outputs, axis=-1, keepdims=True)
     return ((gradient - jnp.mean(gradient, axis=-1, keepdims=True) - outputs * along) * scale,)
 
@@ -46,7 +50,7 @@ def _normalise_backward(residuals: tuple[Array, Array], gradient: Array) -> tupl
 normalise.defvjp(_normalise_forward, _normalise_backward)
 
 
-def masked_softmax(*, logits: Float[Array, "*rows n"], mask: Bool[Array, "*#rows n"]) -> Float[Array, "*rows n"]:
+def masked_softmax(*, logits: Float[AnyArray, "*rows n"], mask: Bool[AnyArray, "*#rows n"]) -> Float[Array, "*rows n"]:
     """Softmax over those places of the last axis that the mask allows.
 
     :param logits: finite, forbidden ones too; [..., n].
@@ -59,7 +63,7 @@ def masked_softmax(*, logits: Float[Array, "*rows n"], mask: Bool[Array, "*#rows
 
 @jax.custom_vjp
 def self_attention(
-    projections: Float[Array, "B n 3 heads width"], present: Bool[Array, "B n"]
+    projections: Float[AnyArray, "B n 3 heads width"], present: Bool[AnyArray, "B n"]
 ) -> Float[Array, "B n heads width"]:
     """Scaled dot-product attention (Vaswani et al. 2017, equation 1) among the elements of each set.
 
@@ -70,17 +74,17 @@ def self_attention(
     return _attention_forward(projections, present)[0]
 
 
-def _by_head(rows: Array) -> Array:
+def _by_head(rows: AnyArray) -> Array:
     """Turn [B, n, heads, width] into [B, heads, n, width], or back."""
     return jnp.swapaxes(rows, 1, 2)
 
 
-def _columns_by_head(rows: Array) -> Array:
+def _columns_by_head(rows: AnyArray) -> Array:
     """Turn [B, n, heads, width] into [B, heads, width, n]."""
     return jnp.transpose(rows, (0, 2, 3, 1))
 
 
-def _attention_forward(projections: Array, present: Array) -> tuple[Array, tuple[Array, Array]]:
+def _attention_forward(projections: AnyArray, present: AnyArray) -> tuple[Array, tuple[AnyArray, Array]]:
     queries, keys, values = (_by_head(projections[:, :, index]) for index in range(3))
     scale = projections.shape[-1] ** -0.5
     logits = jnp.matmul(queries * scale, jnp.swapaxes(keys, -1, -2))
@@ -88,7 +92,7 @@ def _attention_forward(projections: Array, present: Array) -> tuple[Array, tuple
     return _by_head(jnp.matmul(weights, values)), (projections, weights)
 
 
-def _attention_backward(residuals: tuple[Array, Array], gradient: Array) -> tuple[Array, Any]:
+def _attention_backward(residuals: tuple[AnyArray, Array], gradient: AnyArray) -> tuple[Array, Any]:
     projections, weights = residuals
     scale = projections.shape[-1] ** -0.5
     _, keys, values = (_by_head(projections[:, :, index]) for index in range(3))
