@@ -190,7 +190,10 @@ def test_the_actors_gradient_is_that_of_the_expected_value() -> None:
     # mean of sampled gradients. The head's weights are θ; the critic is what it was made to be.
     linear = NetworkConfig(torso=MLPConfig(hidden=()))
     config = small_config(
-        actor=linear, critic=NetworkConfig(torso=MLPConfig(hidden=(8,), activation="tanh")), critics=1
+        actor=linear,
+        actor_head=ActionHeadConfig(initial_log_std=-1.0),
+        critic=NetworkConfig(torso=MLPConfig(hidden=(8,), activation="tanh")),
+        critics=1,
     )
     sac = built(config, BANDIT.spec())
     state = sac.initial_state(key=KEY)
