@@ -16,6 +16,7 @@ CARTPOLE = EnvironmentConfig(factory=dm_control_environment, arguments={"domain"
 
 
 @pytest.mark.filterwarnings("ignore:.*different from the unwrapped version.*:UserWarning")
+@pytest.mark.filterwarnings("ignore:.*A Box observation space m.*:UserWarning")
 def test_it_is_a_gymnasium_environment_with_spaces_that_learners_know() -> None:
     environment = pickle.loads(pickle.dumps(CARTPOLE)).make()
     assert isinstance(environment.observation_space, gymnasium.spaces.Box)
