@@ -43,7 +43,8 @@ def dm_control_environment(
 
     :param domain: such as "walker".
     :param task: such as "walk".
-    :param flat: whether the parts of the observation are joined to one vector, in their order; otherwise it is a dict.
+    :param flat: whether the parts of the observation are joined to one vector, in the order of
+        their names; otherwise it is a dict.
     :param render_mode: "rgb_array" for images.
     :param task_arguments: what dm_control calls ``task_kwargs``, such as ``time_limit``, in seconds.
     :return: the environment.

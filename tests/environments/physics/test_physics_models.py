@@ -141,6 +141,8 @@ def test_the_running_model_steps_as_one_that_was_compiled_so(robot: Robot, tmp_p
         mujoco.mj_step(fresh, data, nstep=4)
     np.testing.assert_array_equal(robot.data.qpos, data.qpos)
     np.testing.assert_array_equal(robot.data.qvel, data.qvel)
+    # By which the solver scales its tolerance.
+    assert robot.model.stat.meaninertia == fresh.stat.meaninertia
 
 
 def test_what_is_attached_to_a_limb_moves_with_it(robot: Robot) -> None:
@@ -242,11 +244,14 @@ def test_an_environment_that_sets_the_number_itself_is_found_out() -> None:
 def test_what_the_environment_changed_in_its_model_stays(robot: Robot) -> None:
     robot.model.geom("bulb").rgba[:] = (1.0, 0.0, 0.0, 1.0)
     robot.model.geom_friction[0, 0] = 0.123
+    robot.model.geom("bulb").friction[0] = 0.77
     applier = ModelApplier(environment=robot, table=(uniform("geom bulb", "friction", 0.1, 0.9),))
     applier.apply({"geom bulb friction": 0.5})
     np.testing.assert_array_equal(robot.model.geom("bulb").rgba, (1.0, 0.0, 0.0, 1.0))
     assert robot.model.geom_friction[0, 0] == 0.123
     assert compiled_value(robot.model, "geom bulb", "friction") == 0.5
+    applier.apply({})
+    assert compiled_value(robot.model, "geom bulb", "friction") == 0.77
 
 
 def test_another_model_than_that_of_the_file_is_refused(robot: Robot) -> None:
