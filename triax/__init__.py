@@ -18,7 +18,14 @@ from triax.learners.reinforce import ReinforceConfig
 from triax.learners.sac import SACConfig
 from triax.learners.stream_ac import ObGDConfig, StreamACConfig
 from triax.learners.terms import LinearSchedule
-from triax.networks import ActionHeadConfig, EncoderConfig, MLPConfig, NetworkConfig
+from triax.networks import (
+    ActionHeadConfig,
+    EncoderConfig,
+    ImageEncoderConfig,
+    MLPConfig,
+    NetworkConfig,
+    SetEncoderConfig,
+)
 from triax.networks.noise import PinkNoise, WhiteNoise
 from triax.replay import ReplayConfig
 from triax.rollout import RolloutConfig, SupervisionConfig
@@ -54,6 +61,7 @@ __all__ = [
     "EvaluationConfig",
     "Experiment",
     "Generalised",
+    "ImageEncoderConfig",
     "LinearSchedule",
     "LoopConfig",
     "MLPConfig",
@@ -69,6 +77,7 @@ __all__ = [
     "ReplayConfig",
     "RolloutConfig",
     "SACConfig",
+    "SetEncoderConfig",
     "SetOf",
     "StopConfig",
     "StreamACConfig",
