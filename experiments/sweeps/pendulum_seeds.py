@@ -1,4 +1,4 @@
-"""SAC and PPO swing up a pendulum, five seeds each: ten runs, two curves with bootstrap bands.
+"""Two learning rates of SAC on the pendulum, five seeds each: ten runs, two curves with bootstrap bands.
 
     python experiments/sweeps/pendulum_seeds.py run
     python experiments/sweeps/pendulum_seeds.py slurm --minutes 30
@@ -12,27 +12,25 @@ from collections.abc import Iterator
 
 import triax
 from triax import launch
-from triax.learners.interface import LearnerConfig
 
-LEARNERS: dict[str, LearnerConfig] = {
-    "sac": triax.SACConfig(warmup_steps=500),
-    "ppo": triax.PPOConfig(steps=256, gamma=0.9, normalise_observations=True),
-}
+LEARNING_RATES = (3e-4, 1e-3)
+SEEDS = range(5)
 
 
 def jobs() -> Iterator[launch.Job]:
-    """Yield one job a learner and seed."""
-    for learner, seed in itertools.product(LEARNERS, range(5)):
+    """Yield a job for each learning rate and seed."""
+    for rate, seed in itertools.product(LEARNING_RATES, SEEDS):
+        optimizer = triax.OptimizerConfig(learning_rate=rate)
         yield launch.Job(
-            name=f"{learner}-{seed}",
-            group=learner,
+            name=f"rate-{rate:g}-seed-{seed}",
+            group=f"learning rate {rate:g}",
             experiment=triax.Experiment(
-                name=f"pendulum_{learner}",
-                learner=LEARNERS[learner],
+                name="pendulum_seeds",
+                learner=triax.SACConfig(warmup_steps=500, actor_optimizer=optimizer, critic_optimizer=optimizer),
                 environment=triax.EnvironmentConfig(id="Pendulum-v1"),
-                rollout=triax.RolloutConfig(environments_per_worker=1 if learner == "sac" else 8),
-                total_steps=10_000 if learner == "sac" else 200_000,
+                total_steps=10_000,
                 seed=seed,
+                evaluation=triax.EvaluationConfig(interval=1000, episodes=20, environments=20),
                 loop=triax.LoopConfig(video=False),
             ),
         )

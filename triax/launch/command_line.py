@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 something failed, 2 wrong usage, 130 interrupted.
 """
 
 import sys
+from collections.abc import Callable
 
 import tyro
 
@@ -13,7 +14,7 @@ from triax.launch.jobs import JobFunction, Sweep
 from triax.launch.running import RunHere
 from triax.launch.submitting import SubmitToSlurm
 
-COMMANDS: dict[str, type[LaunchCommand]] = {
+COMMANDS: dict[str, Callable[..., LaunchCommand]] = {
     "run": RunHere,
     "slurm": SubmitToSlurm,
     "status": ShowStatus,

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from rich.console import Console
 
+from triax.launch.arguments import WorkerArguments
 from triax.launch.collecting import collect
 from triax.launch.folder import JobState, LaunchFolder
 from triax.launch.jobs import Job, Sweep
 from triax.launch.progress import Line, count_states, make_table, read_progress
 from triax.launch.survey import Standing, survey
-from triax.launch.worker import WorkerArguments
 from triax.statistics import Statistic
 
 

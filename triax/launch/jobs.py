@@ -1,7 +1,7 @@
 """What is launched: jobs, and the function of a user's file that yields them.
 
-A job travels to the process that runs it as a name and not as a pickle: the process imports the user's file by its path,
-calls the function, and takes the job of this name. What it takes must be what was launched, which a digest tells.
+A job travels to the process that runs it as a name and not as a pickle: the process imports the user's file by its
+path, calls the function, and takes the job of this name. What it takes must be what was launched, which a digest tells.
 """
 
 import dataclasses
@@ -134,7 +134,7 @@ def checked(jobs: Iterable[Job]) -> tuple[Job, ...]:
         if twin is not None:
             raise LaunchError(
                 f"the jobs {twin.name!r} and {job.name!r} are the same experiment with the same seed, and would count "
-                "twice in every average: give each a seed of its own, such as by dataclasses.replace(experiment, seed=…)."
+                "twice in every average: give each an Experiment.seed of its own."
             )
         by_name[job.name] = by_digest[job.digest()] = job
     return taken

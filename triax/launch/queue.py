@@ -24,8 +24,8 @@ def queued_jobs(numbers: Collection[str]) -> Mapping[str, str] | None:
     """Ask which jobs wait, run or are being ended.
 
     :param numbers: jobs as Slurm counts them, ``123`` or ``123_4``.
-    :return: the state of those that Slurm still has, such as PENDING or RUNNING, by number; None where there is no Slurm
-        to ask.
+    :return: the state of those that Slurm still has, such as PENDING or RUNNING, by number; None where there is no
+        Slurm to ask.
     :raises SlurmError: if it does not answer, so that nobody knows.
     """
     if shutil.which("squeue") is None:

@@ -1,7 +1,8 @@
 """Jobs as one Slurm job array, by submitit.
 
-The process that Slurm starts becomes the job's process: it is replaced (``exec``) and not a parent of it, so that Slurm's
-signals reach the job directly, and nothing waits in between. Its result is the job's file, and not submitit's pickle.
+The process that Slurm starts becomes the job's process: it is replaced (``exec``) and not a parent of it, so that
+Slurm's signals reach the job directly, and nothing waits in between. Its result is the job's file, and not submitit's
+pickle.
 """
 
 import functools
@@ -40,8 +41,8 @@ def check_array(size: int) -> None:
     largest = largest_array()
     if largest is not None and size > largest:
         raise SlurmError(
-            f"an array of {size:,} jobs is larger than the {largest:,} that this cluster allows (MaxArraySize). Nothing "
-            f"was submitted. Submit in parts: --at-most {largest}, and again when they are done."
+            f"an array of {size:,} jobs is larger than the {largest:,} that this cluster allows (MaxArraySize). "
+            f"Nothing was submitted. Submit in parts: --at-most {largest}, and again when they are done."
         )
 
 
@@ -83,5 +84,6 @@ def import_submitit() -> Any:
 
 
 def _becoming(task: Task) -> functools.partial[Any]:
-    line = f"cd {shlex.quote(os.getcwd())} && exec {shlex.join(task.command)} >>{shlex.quote(str(task.log.absolute()))} 2>&1"
+    here, log = shlex.quote(os.getcwd()), shlex.quote(str(task.log.absolute()))
+    line = f"cd {here} && exec {shlex.join(task.command)} >>{log} 2>&1"
     return functools.partial(os.execv, "/bin/sh", ["sh", "-c", line])

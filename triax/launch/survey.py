@@ -61,11 +61,11 @@ def survey(*, folder: LaunchFolder, jobs: Sequence[Job]) -> tuple[Standing, ...]
             _require_same(job=job, run=run)
         on_slurm = number is not None and (queue is None or number in queue)
         state = states[job.name]
-        if on_slurm:
-            said = "there is no Slurm here to ask" if queue is None else queue[str(number)].lower()
+        if number is not None and on_slurm:
+            said = "there is no Slurm here to ask" if queue is None else queue[number].lower()
             state = dataclasses.replace(state, note=f"Slurm job {number}: {said}")
         elif state.state == "running" and not folder.is_run(job.name):
-            end = f" (Slurm: {ends[state.slurm].lower()})" if state.slurm in ends else ""
+            end = f" (Slurm: {ends[state.slurm].lower()})" if state.slurm and state.slurm in ends else ""
             state = dataclasses.replace(state, state="pending", note=f"its process died{end}")
         standings.append(Standing(job=job, state=state, on_slurm=on_slurm, has_begun=has_begun))
     return tuple(standings)
@@ -78,6 +78,6 @@ def _require_same(*, job: Job, run: RunDirectory) -> None:
     if found:
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
         raise LaunchError(
-            f"job {job.name!r} has begun with other settings: {found[0]}{more}. Give the new one another name, or choose "
-            "another --folder."
+            f"job {job.name!r} has begun with other settings: {found[0]}{more}. Give the new one another "
+            "name, or choose another --folder."
         )

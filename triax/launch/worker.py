@@ -1,11 +1,10 @@
 """The process of one job: ``python -m triax.launch.worker``. Started by the local pool and by Slurm, not by people.
 
-It holds the job's lock while it lives, begins or resumes the run, and writes into the job's file how it ended. Slurm asks
-it to end by SIGUSR2 some time before the time limit, and by SIGTERM at it; the local pool by SIGTERM. All of these end
-the run in order, with a checkpoint. If its launch dies, so that the pipe from it breaks, it ends in the same way.
+It holds the job's lock while it lives, begins or resumes the run, and writes into the job's file how it ended. Slurm
+asks it to end by SIGUSR2 some time before the time limit, and by SIGTERM at it; the local pool by SIGTERM. All of these
+end the run in order, with a checkpoint. If its launch dies, so that the pipe from it breaks, it ends in the same way.
 """
 
-import argparse
 import dataclasses
 import os
 import signal
@@ -13,75 +12,19 @@ import socket
 import sys
 import threading
 import traceback
-from collections.abc import Sequence
-from pathlib import Path
 from types import FrameType
 
-from triax.exits import EXPECTED_ERRORS, INTERRUPTED
+from triax.exits import INTERRUPTED
+from triax.launch.arguments import WorkerArguments
 from triax.launch.errors import FolderInUse, LaunchError
 from triax.launch.folder import JobState, LaunchFolder
-from triax.launch.jobs import Job, Sweep
+from triax.launch.jobs import Job
 from triax.runs import RunDirectory
 from triax.training import resume, train
 
 _WAIT_SECONDS = 60.0
 """How long a former process of the job may take to end."""
-_ERROR_LINES = 12
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class WorkerArguments:
-    """What the process of a job is told.
-
-    :ivar sweep: where the job comes from.
-    :ivar name: the job's name.
-    :ivar digest: of the experiment that was launched under this name.
-    :ivar folder: of the launch.
-    :ivar allow_changed_source: whether to resume although Python sources have changed.
-    :ivar lifeline: whether standard input is a pipe that breaks when the launch dies.
-    """
-
-    sweep: Sweep
-    name: str
-    digest: str
-    folder: Path
-    allow_changed_source: bool = False
-    lifeline: bool = False
-
-    def command(self) -> list[str]:
-        """Write the command that starts the process.
-
-        :return: the words.
-        """
-        words = [sys.executable, "-u", "-m", "triax.launch.worker"]
-        words += ["--script", str(self.sweep.script), "--function", self.sweep.function]
-        words += ["--job", self.name, "--digest", self.digest, "--folder", str(self.folder.absolute())]
-        words += ["--allow-changed-source"] if self.allow_changed_source else []
-        return words + (["--lifeline"] if self.lifeline else [])
-
-    @staticmethod
-    def parse(words: Sequence[str]) -> "WorkerArguments":
-        """Read what :meth:`command` wrote.
-
-        :param words: without the interpreter and the module.
-        :return: the arguments.
-        """
-        parser = argparse.ArgumentParser(description="The process of one job of a launch.")
-        for name in ("script", "folder"):
-            parser.add_argument(f"--{name}", type=Path, required=True)
-        for name in ("function", "job", "digest"):
-            parser.add_argument(f"--{name}", required=True)
-        for name in ("allow-changed-source", "lifeline"):
-            parser.add_argument(f"--{name}", action="store_true")
-        read = parser.parse_args(words)
-        return WorkerArguments(
-            sweep=Sweep(script=read.script, function=read.function),
-            name=read.job,
-            digest=read.digest,
-            folder=read.folder,
-            allow_changed_source=read.allow_changed_source,
-            lifeline=read.lifeline,
-        )
+_ERROR_LINES = 8
 
 
 def run_job(arguments: WorkerArguments) -> int:
@@ -147,9 +90,14 @@ def _train(*, job: Job, arguments: WorkerArguments) -> None:
 
 
 def _last_lines(error: BaseException) -> tuple[str, ...]:
-    if isinstance(error, EXPECTED_ERRORS):
-        return tuple(f"{type(error).__name__}: {error}".splitlines())
-    return tuple("".join(traceback.format_exception(error)).splitlines()[-_ERROR_LINES:])
+    """Write where an error came from at first, and what became of it."""
+    root = error
+    while root.__cause__ is not None:
+        root = root.__cause__
+    lines = "".join(traceback.format_exception(root, chain=False)).splitlines()[-_ERROR_LINES:]
+    if root is not error:
+        lines += "".join(traceback.format_exception_only(error)).splitlines()
+    return tuple(lines)
 
 
 def _listen() -> None:

@@ -32,7 +32,8 @@ class StopRequest:
         """Listen to SIGINT and SIGTERM.
 
         A second SIGINT (Ctrl-C, pressed again) ends the process at once, in the usual way. A second SIGTERM changes
-        nothing: Slurm sends several, and a checkpoint may be half written. Signals reach the main thread only; elsewhere this does nothing.
+        nothing: Slurm sends several, and a checkpoint may be half written. Signals reach the main thread only;
+        elsewhere this does nothing.
         """
         if threading.current_thread() is not threading.main_thread():
             yield
