@@ -4,13 +4,15 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import triax
 from triax.environments.probes import ActionProbe
+from triax.launch import Job
 from triax.launch.folder import JobState, LaunchFolder
+from triax.runs import EvaluationRow, RunDirectory, RunLogs
 
 ROOT = Path(__file__).parents[2]
 
@@ -84,12 +86,11 @@ if __name__ == "__main__":
     return script
 
 
-def call(script: Path, *words: str, variables: Mapping[str, str] | None = None) -> "subprocess.Popen[str]":
+def call(script: Path, *words: str) -> "subprocess.Popen[str]":
     """Call a file that launches, from its folder.
 
     :param script: the file.
     :param words: the command and its options.
-    :param variables: further variables of its environment.
     :return: the process; its output is to be read.
     """
     environment = os.environ | {
@@ -100,7 +101,7 @@ def call(script: Path, *words: str, variables: Mapping[str, str] | None = None) 
     return subprocess.Popen(
         [sys.executable, str(script), *words],
         cwd=script.parent,
-        env=environment | dict(variables or {}),
+        env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -125,4 +126,52 @@ def wait_until(condition: Callable[[], Any], *, seconds: float, what: str) -> No
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"{what} did not come to pass within {seconds} s"
-        time.sleep(1.0)
+        time.sleep(0.1)
+
+
+def small_jobs(place: Path, *, jobs: int) -> tuple[Job, ...]:
+    """Make the jobs that the file of :func:`write_sweep` yields."""
+    return tuple(
+        Job(
+            name=f"job-{seed}",
+            group="even" if seed % 2 == 0 else "odd",
+            experiment=small_experiment(place=place, name=f"job-{seed}", seed=seed),
+        )
+        for seed in range(jobs)
+    )
+
+
+def prepared_folder(path: Path) -> LaunchFolder:
+    """Make an empty folder of a launch."""
+    folder = LaunchFolder(path)
+    with folder.lock():
+        return folder
+
+
+def make_run(*, folder: LaunchFolder, job: Job, means: Sequence[float]) -> RunDirectory:
+    """Make a run directory as training does, evaluated every 100 steps, without training."""
+    run = RunDirectory.create(folder.run_path(job.name), {"name": job.experiment.name, "experiment": job.description()})
+    with RunLogs(run) as logs:
+        for index, mean in enumerate(means):
+            row = EvaluationRow(
+                environment_steps=100 * index,
+                updates=80 * index,
+                policy_version=index,
+                wall_seconds=2.0 * index,
+                episodes=1,
+                returns=(mean,),
+                lengths=(5,),
+                mean=mean,
+                interval_low=mean - 1,
+                interval_high=mean + 1,
+            )
+            logs.append_evaluation(row)
+    return run
+
+
+def fake_command(*, place: Path, name: str, script: str) -> None:
+    """Put a shell script into a folder of commands."""
+    place.mkdir(exist_ok=True)
+    path = place / name
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)

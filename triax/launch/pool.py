@@ -10,7 +10,7 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from triax.launch.jobs import Job
 from triax.launch.resources import Cores, kept_to
@@ -19,6 +19,7 @@ from triax.training.interrupts import StopRequest
 _POLL_SECONDS = 0.1
 
 
+@runtime_checkable
 class PoolView(Protocol):
     """Is told what happens."""
 
