@@ -14,12 +14,12 @@ from triax.launch import FolderInUse, LaunchError
 from triax.launch.folder import JobState, LaunchFolder
 
 HOLDS = """
-import sys, time
-from pathlib import Path
-from triax.runs.locks import exclusive
-with exclusive(Path(sys.argv[1])):
-    print("held", flush=True)
-    time.sleep(float(sys.argv[2]))
+import fcntl, os, sys, time
+file = open(sys.argv[1], "w")
+fcntl.flock(file, fcntl.LOCK_EX)
+print(f"process {os.getpid()} on this machine", file=file, flush=True)
+print("held", flush=True)
+time.sleep(60)
 """
 
 
@@ -59,7 +59,7 @@ def test_a_job_is_run_by_one_process_and_its_death_is_seen(tmp_path: Path) -> No
     folder = prepared_folder(tmp_path)
     assert not folder.is_run("a")
     lock = tmp_path / "jobs" / ".a.lock"
-    with subprocess.Popen([sys.executable, "-c", HOLDS, str(lock), "60"], stdout=subprocess.PIPE) as holder:
+    with subprocess.Popen([sys.executable, "-c", HOLDS, str(lock)], stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
         holder.stdout.readline()
         assert folder.is_run("a")
