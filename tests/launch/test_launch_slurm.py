@@ -66,7 +66,7 @@ def test_an_array_that_is_too_large_is_refused_before_anything_is_submitted(slur
 def test_what_slurm_refuses_is_said(slurm: Path, tmp_path: Path) -> None:
     pytest.importorskip("submitit", reason="submitit is not installed")
     fake_command(place=slurm, name="sbatch", script="echo 'sbatch: error: invalid partition specified: x' >&2; exit 1")
-    with pytest.raises(SlurmError, match="refused .* nothing was submitted: .*invalid partition specified: x"):
+    with pytest.raises(SlurmError, match=r"refused .* nothing was submitted: .*invalid partition specified: x"):
         submit(tasks=tasks(tmp_path, count=2), parameters=parameters(), folder=tmp_path / "submitit")
 
 

@@ -3,7 +3,6 @@
 import csv
 import shutil
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -50,6 +49,10 @@ def slurm_says(number: str) -> str:
     return subprocess.run(["scontrol", "show", "job", number], capture_output=True, text=True, check=False).stdout
 
 
+def wait_for_checkpoint(folder: LaunchFolder, name: str) -> None:
+    wait_until(lambda: checkpoints(folder, name) - {0}, seconds=240, what=f"a checkpoint of {name}")
+
+
 @pytest.mark.slow
 def test_what_was_cut_off_is_resumed_and_nothing_repeated(slurm: None, tmp_path: Path) -> None:
     script, folder = write_sweep(place=tmp_path, jobs=JOBS), LaunchFolder(tmp_path / "f")
@@ -59,8 +62,7 @@ def test_what_was_cut_off_is_resumed_and_nothing_repeated(slurm: None, tmp_path:
     numbers = read_submissions(folder)
     try:
         for name, command in ((CANCELLED, ["scancel"]), (WARNED, ["scancel", "--signal=USR2"])):
-            wait_until(lambda name=name: checkpoints(folder, name) - {0}, seconds=240, what=f"a checkpoint of {name}")
-            time.sleep(2.0)
+            wait_for_checkpoint(folder, name)
             subprocess.run([*command, numbers[name]], check=True)
         wait_until(
             lambda: [state.state for state in states(folder, jobs=JOBS)] == ["pending"] * 3 + ["done"] * 9,

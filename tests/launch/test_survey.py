@@ -36,9 +36,9 @@ def stand(folder: LaunchFolder, tmp_path: Path) -> list[tuple[str, str, bool]]:
 
 
 def test_a_running_job_without_a_process_is_pending(folder: LaunchFolder, tmp_path: Path) -> None:
-    for number, state in enumerate(("running", "running", "done")):
-        JobState.read(folder.state_path("none"))
-        dataclasses.replace(JobState(), state=state, lives=1).write(folder.state_path(f"job-{number}"))
+    JobState(state="running", lives=1).write(folder.state_path("job-0"))
+    JobState(state="running", lives=1).write(folder.state_path("job-1"))
+    JobState(state="done", lives=1).write(folder.state_path("job-2"))
     with folder.lock_job("job-1", wait_seconds=0.0):
         assert stand(folder, tmp_path) == [
             ("pending", "its process died", True),

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from launch_helpers import checkpoints, prepared_folder, write_sweep
+from launch_helpers import prepared_folder, write_sweep
 
+import triax
 from triax.launch import Sweep
 from triax.launch.arguments import WorkerArguments
 from triax.launch.folder import JobState, LaunchFolder
@@ -40,40 +41,88 @@ def test_arguments_come_back_from_their_words(arguments: WorkerArguments) -> Non
         assert WorkerArguments.parse(each.command()[4:]) == each
 
 
-def test_a_failure_is_written_down_and_tried_again_from_its_checkpoint(
-    arguments: WorkerArguments, folder: LaunchFolder, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+class Training:
+    """Stands in for training: writes down what is asked of it, and ends as told."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked: list[str] = []
+        self.error: BaseException | None = None
+        monkeypatch.setattr("triax.launch.worker.train", self.train)
+        monkeypatch.setattr("triax.launch.worker.resume", self.resume)
+
+    def train(self, *, experiment: triax.Experiment, run_directory: Path) -> None:
+        self.asked.append(f"train {experiment.seed}")
+        run_directory.mkdir()
+        (run_directory / "experiment.json").touch()
+        if self.error is not None:
+            raise self.error
+
+    def resume(self, *, run_directory: Path, allow_changed_source: bool) -> None:
+        self.asked.append(f"resume {run_directory.name}{' changed' if allow_changed_source else ''}")
+        if self.error is not None:
+            raise self.error
+
+
+def fail() -> None:
+    """Fail as an environment of a user's does, two functions down."""
+    try:
+        raise RuntimeError("it is broken")
+    except RuntimeError as cause:
+        raise ValueError("an environment has failed") from cause
+
+
+def test_begun_cut_off_failed_resumed_done_and_not_repeated(
+    arguments: WorkerArguments,
+    folder: LaunchFolder,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    broken = tmp_path / "job-1.broken"
-    broken.touch()
+    training = Training(monkeypatch)
+    path = folder.state_path("job-1")
+
+    training.error = triax.TrainingInterrupted("interrupted by SIGTERM")
+    assert run_job(arguments) == 130
+    state = JobState.read(path)
+    assert (state.state, state.note, state.lives) == ("pending", "was asked to end", 1)
+
+    with pytest.raises(ValueError, match="an environment") as raised:
+        fail()
+    training.error = raised.value
     assert run_job(arguments) == 1
-    state = JobState.read(folder.state_path("job-1"))
-    assert (state.state, state.lives) == ("failed", 1)
-    # Where it came from, in the user's own file, and what became of it.
-    assert any("launch_helpers.py" in line for line in state.error)
-    assert any(line == "RuntimeError: job-1.broken is broken" for line in state.error)
-    assert "EnvironmentFailed" in state.error[-1]
+    state = JobState.read(path)
+    assert (state.state, state.lives) == ("failed", 2)
+    # Where it came from, and what became of it.
+    assert any("test_worker.py" in line and "in fail" in line for line in state.error)
+    assert state.error[-2:] == ("RuntimeError: it is broken", "ValueError: an environment has failed")
     assert "Traceback" in capfd.readouterr().err
 
-    broken.unlink()
-    assert run_job(arguments) == 0
-    state = JobState.read(folder.state_path("job-1"))
-    assert (state.state, state.lives, state.error) == ("done", 2, ())
-    assert 200 in checkpoints(folder, "job-1")
+    training.error = None
+    assert run_job(dataclasses.replace(arguments, allow_changed_source=True)) == 0
+    state = JobState.read(path)
+    assert (state.state, state.lives, state.error) == ("done", 3, ())
 
-    before = sorted((path, path.stat().st_mtime_ns) for path in folder.run_path("job-1").rglob("*"))
     assert run_job(arguments) == 0
-    assert sorted((path, path.stat().st_mtime_ns) for path in folder.run_path("job-1").rglob("*")) == before
-    assert JobState.read(folder.state_path("job-1")).lives == 2
+    assert training.asked == ["train 1", "resume job-1", "resume job-1 changed"]
+    assert JobState.read(path).lives == 3
+
+
+def test_what_it_is_at_slurm_is_written_down(
+    arguments: WorkerArguments, folder: LaunchFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Training(monkeypatch)
+    for name, value in (("JOB_ID", "73"), ("ARRAY_JOB_ID", "70"), ("ARRAY_TASK_ID", "3")):
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    assert run_job(arguments) == 0
+    assert JobState.read(folder.state_path("job-1")).slurm == "70_3"
 
 
 @pytest.mark.parametrize(
-    ("changed", "message"),
-    [({"digest": "0" * 64}, "another experiment under this name"), ({"name": "job-9"}, "no job of this name any more")],
+    ("name", "digest", "message"),
+    [("job-1", "0" * 64, "another experiment under this name"), ("job-9", "", "no job of this name any more")],
 )
 def test_a_file_that_was_changed_since_the_launch_is_refused(
-    changed: dict[str, str], message: str, arguments: WorkerArguments, folder: LaunchFolder
+    name: str, digest: str, message: str, arguments: WorkerArguments, folder: LaunchFolder
 ) -> None:
-    name = changed.get("name", "job-1")
-    assert run_job(dataclasses.replace(arguments, **changed)) == 1
+    assert run_job(dataclasses.replace(arguments, name=name, digest=digest)) == 1
     assert message in JobState.read(folder.state_path(name)).error[-1]
     assert not folder.run_path(name).exists()

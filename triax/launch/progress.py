@@ -4,7 +4,9 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
 from triax.launch.folder import LaunchFolder
 from triax.launch.jobs import Job
@@ -116,7 +118,7 @@ class Line:
         return f"{name}: {state}, " + ", ".join(piece for piece in pieces if piece)
 
 
-def make_table(lines: Sequence[Line], *, height: int | None = None) -> Table:
+def make_table(lines: Sequence[Line], *, height: int | None = None) -> Group:
     """Show jobs in a table.
 
     :param lines: the jobs.
@@ -127,19 +129,16 @@ def make_table(lines: Sequence[Line], *, height: int | None = None) -> Table:
     if height is not None and len(shown) > height:
         shown = sorted(shown, key=lambda line: _SHOWN_FIRST.index(line.state))[:height]
     left_out = f"; {len(lines) - len(shown)} not shown" if len(shown) < len(lines) else ""
-    table = Table(
-        box=None,
-        pad_edge=False,
-        caption=count_states([line.state for line in lines]) + left_out,
-        caption_justify="left",
-    )
-    for heading, justify in (("job", "left"), ("state", "left"), ("steps", "right"), ("return", "right")):
-        table.add_column(heading, justify="right" if justify == "right" else "left", no_wrap=True)
+    table = Table(box=None, pad_edge=False)
+    for heading in ("job", "state"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("steps", "return"):
+        table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("time left", justify="right", no_wrap=True)
     table.add_column("", overflow="ellipsis", no_wrap=True)
     for line in shown:
         table.add_row(*line.cells(), style=COLOURS[line.state])
-    return table
+    return Group(table, Text(count_states([line.state for line in lines]) + left_out))
 
 
 def count_states(states: Sequence[str]) -> str:
