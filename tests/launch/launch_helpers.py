@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class GatedProbe(ActionProbe):
-    """A probe whose steps take long while a file exists, and fail while another does."""
+    """A probe whose steps take as many seconds as stand in a file, while it exists, and fail while another exists."""
 
     def __init__(self, *, slow: str, broken: str) -> None:
         super().__init__(actions="continuous")
@@ -26,7 +26,7 @@ class GatedProbe(ActionProbe):
 
     def step(self, action: Any) -> Any:
         if self._slow.exists():
-            time.sleep(1.0)
+            time.sleep(float(self._slow.read_text()))
         if self._broken.exists():
             raise RuntimeError(f"{self._broken.name} is broken")
         return super().step(action)
@@ -35,7 +35,8 @@ class GatedProbe(ActionProbe):
 def small_experiment(*, place: Path, name: str, seed: int) -> triax.Experiment:
     """Build an experiment of 200 steps, which take less than a second.
 
-    While ``place/NAME.slow`` exists, they take minutes; while ``place/NAME.broken`` exists, they fail.
+    While ``place/NAME.slow`` exists, each takes as many seconds as stand in it; while ``place/NAME.broken`` exists, they
+    fail.
 
     :param place: a folder.
     :param name: of the job.

@@ -57,7 +57,7 @@ def wait_for_checkpoint(folder: LaunchFolder, name: str) -> None:
 def test_what_was_cut_off_is_resumed_and_nothing_repeated(slurm: None, tmp_path: Path) -> None:
     script, folder = write_sweep(place=tmp_path, jobs=JOBS), LaunchFolder(tmp_path / "f")
     for name in (TIME_LIMIT, CANCELLED, WARNED):
-        (tmp_path / f"{name}.slow").touch()
+        (tmp_path / f"{name}.slow").write_text("1.0")
     assert f"submitted {JOBS} jobs" in submit(script)
     numbers = read_submissions(folder)
     try:
