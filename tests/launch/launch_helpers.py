@@ -35,8 +35,8 @@ class GatedProbe(ActionProbe):
 def small_experiment(*, place: Path, name: str, seed: int) -> triax.Experiment:
     """Build an experiment of 200 steps, which take less than a second.
 
-    While ``place/NAME.slow`` exists, each takes as many seconds as stand in it; while ``place/NAME.broken`` exists, they
-    fail.
+    While ``place/NAME.slow`` exists, each takes as many seconds as stand in it; while ``place/NAME.broken`` exists,
+    they fail.
 
     :param place: a folder.
     :param name: of the job.

@@ -2,6 +2,7 @@
 
 import dataclasses
 import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,17 @@ def test_a_function_that_yields_nothing_or_something_else_is_refused() -> None:
     nothing_like_it: Any = iter(["job"])
     with pytest.raises(LaunchError, match=r"number 1 .* is 'job', which is no triax\.launch.Job"):
         checked(nothing_like_it)
+
+
+def test_a_function_that_yields_something_else_each_time_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = iter((1, 2))
+    made = types.ModuleType("sweeps_random")
+    monkeypatch.setitem(sys.modules, "sweeps_random", made)
+    monkeypatch.setattr(made, "jobs", lambda: small_jobs(tmp_path, jobs=next(calls)), raising=False)
+    with pytest.raises(LaunchError, match="yields other jobs when it is called again"):
+        Sweep(script=tmp_path / "sweeps_random.py", function="sweeps_random:jobs").load()
 
 
 def test_a_function_that_other_processes_cannot_find_is_refused() -> None:

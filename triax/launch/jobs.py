@@ -93,7 +93,8 @@ class Sweep:
         """Import the file under its name, unless this is done, and ask the function for the jobs.
 
         :return: the jobs, in order.
-        :raises LaunchError: if two have the same name, or are the same experiment.
+        :raises LaunchError: if two have the same name, or are the same experiment; or if the function does not yield the
+            same twice.
         """
         module_name, _, path = self.function.partition(":")
         if module_name not in sys.modules:
@@ -108,7 +109,13 @@ class Sweep:
         found: Any = sys.modules[module_name]
         for part in path.split("."):
             found = getattr(found, part)
-        return checked(found())
+        jobs = checked(found())
+        if [(job.name, job.digest()) for job in jobs] != [(job.name, job.digest()) for job in found()]:
+            raise LaunchError(
+                f"{self.function} yields other jobs when it is called again, as the process of each job does: give "
+                "its random generator a seed, inside the function."
+            )
+        return jobs
 
 
 def checked(jobs: Iterable[Job]) -> tuple[Job, ...]:

@@ -16,7 +16,8 @@ def read_submissions(folder: LaunchFolder) -> dict[str, str]:
     :raises LaunchError: if a file cannot be read.
     """
     numbers: dict[str, str] = {}
-    for path in sorted(folder.slurm_path.glob("*.json"), key=lambda path: int(path.stem)):
+    submissions = [path for path in folder.slurm_path.glob("*.json") if path.stem.isdigit()]
+    for path in sorted(submissions, key=lambda path: int(path.stem)):
         try:
             document: Any = read_json_object(path)
             numbers |= document["jobs"]
