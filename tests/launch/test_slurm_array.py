@@ -63,7 +63,8 @@ def test_what_was_cut_off_is_resumed_and_nothing_repeated(slurm: None, tmp_path:
     try:
         for name, command in ((CANCELLED, ["scancel"]), (WARNED, ["scancel", "--signal=USR2"])):
             wait_for_checkpoint(folder, name)
-            subprocess.run([*command, numbers[name]], check=True)
+            # Its exit code is no guide: where Slurm is busy it asks again, and fails if the job has ended meanwhile.
+            subprocess.run([*command, numbers[name]], check=False)
         wait_until(
             lambda: [state.state for state in states(folder, jobs=JOBS)] == ["pending"] * 3 + ["done"] * 9,
             seconds=600,

@@ -93,8 +93,8 @@ class Sweep:
         """Import the file under its name, unless this is done, and ask the function for the jobs.
 
         :return: the jobs, in order.
-        :raises LaunchError: if two have the same name, or are the same experiment; or if the function does not yield the
-            same twice.
+        :raises LaunchError: if two have the same name, or are the same experiment; or if the function does not yield
+            the same twice.
         """
         module_name, _, path = self.function.partition(":")
         if module_name not in sys.modules:
