@@ -16,7 +16,7 @@ BASE = frozenset({"trees", "random", "spaces", "types"})
 EVERYONE = frozenset(
     BASE
     | {"networks", "objectives", "learners", "environments", "rollout", "replay", "datasets", "evaluation", "runs"}
-    | {"statistics", "training", "launch", "commands", "cli", "__init__"}
+    | {"statistics", "training", "launch", "exits", "commands", "cli", "__init__"}
 )
 
 MAY_KNOW: dict[str, frozenset[str]] = {
@@ -34,7 +34,8 @@ MAY_KNOW: dict[str, frozenset[str]] = {
     "datasets": BASE | {"replay"},
     "evaluation": BASE | {"environments", "rollout", "statistics"},
     "runs": BASE | {"statistics"},
-    "training": EVERYONE - {"cli", "commands", "launch"},
+    "training": EVERYONE - {"cli", "commands", "exits", "launch"},
+    "exits": EVERYONE - {"cli", "commands", "launch"},
     "launch": EVERYONE - {"cli", "commands"},
     "commands": EVERYONE - {"cli"},
     "cli": EVERYONE,

@@ -6,9 +6,6 @@ codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
 
 import dataclasses
 import functools
-import os
-import sys
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
@@ -16,36 +13,14 @@ from typing import Annotated, Any, TypeAlias
 import tyro
 
 from triax import commands
-from triax.environments import MissingDependency
-from triax.replay import ReplayTooLarge
-from triax.rollout import EnvironmentFailed, NonFiniteExperience, WorkersFailed
-from triax.rollout.cluster import RayNotInstalled
-from triax.runs import RunError
+from triax.exits import orderly_end
 from triax.training.experiment import Experiment
-from triax.training.importing import CannotImport
-from triax.training.interrupts import TrainingInterrupted
-from triax.training.metrics import Diverged
 from triax.training.session import train
 
 Subcommand: TypeAlias = Callable[..., Callable[[], None]]
 """A dataclass of arguments; calling an instance does the work."""
 
 CONFIG = (tyro.conf.AvoidSubcommands, tyro.conf.SuppressFixed)
-
-EXPECTED_ERRORS = (
-    ValueError,
-    OSError,
-    CannotImport,
-    Diverged,
-    EnvironmentFailed,
-    MissingDependency,
-    NonFiniteExperience,
-    RayNotInstalled,
-    ReplayTooLarge,
-    RunError,
-    WorkersFailed,
-)
-"""Errors whose message tells the user what to do. All others show where they came from."""
 
 RUN_COMMANDS: dict[str, type[commands.RunCommand]] = {
     "resume": commands.Resume,
@@ -60,26 +35,13 @@ def main(experiment: Experiment | None = None) -> None:
 
     :param experiment: what an experiment file describes; None for the installed command, which takes run directories.
     """
-    warnings.showwarning = _show_warning
     if experiment is None:
         subcommands, description = _installed_commands(), "Go on with, look at and compare training runs."
     else:
         subcommands, description = _experiment_commands(experiment), f"The experiment {experiment.name}."
-    try:
+    with orderly_end():
         chosen = tyro.extras.subcommand_cli_from_dict(subcommands, description=description, config=CONFIG)
         chosen()
-    except TrainingInterrupted as interruption:
-        _fail(str(interruption), code=130)
-    except KeyboardInterrupt:
-        _fail("interrupted", code=130)
-    except BrokenPipeError:
-        # Whoever read our output has closed it (head, a pager).
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    except EXPECTED_ERRORS as error:
-        if os.environ.get("TRIAX_TRACEBACK"):
-            raise
-        _fail(f"error: {error}", code=1)
 
 
 def _installed_commands() -> dict[str, Subcommand]:
@@ -136,19 +98,3 @@ def _subcommand(
         kw_only=True,
         namespace={"__doc__": kind.__doc__, "__call__": do},
     )
-
-
-def _fail(message: str, *, code: int) -> None:
-    print(f"\n{message}", file=sys.stderr)
-    sys.exit(code)
-
-
-def _show_warning(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    file: Any = None,
-    line: str | None = None,
-) -> None:
-    print(f"warning: {message}", file=sys.stderr)

@@ -191,11 +191,7 @@ class PlotRuns:
             return
         runs = [RunDirectory.open(path) for path in self.run_directories]
         for row in compare_runs(runs, statistic=self.statistic, output=self.output):
-            interval = "" if row.interval_low is None else f" [{row.interval_low:.5g}, {row.interval_high:.5g}]"
-            print(
-                f"{row.group} ({row.seeds} seeds): {self.statistic} {row.final:.5g}{interval} after {row.progress:,}; "
-                f"mean height of the curve {row.area_under_curve:.5g}"
-            )
+            print(row.sentence(statistic=self.statistic))
         print(f"plot: {self.output}")
 
 

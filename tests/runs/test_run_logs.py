@@ -15,7 +15,7 @@ from tensorboardX.proto.event_pb2 import Event
 
 from triax.runs.directory import RunDirectory
 from triax.runs.errors import LogError
-from triax.runs.jsonlines import JsonLines, read_rows
+from triax.runs.jsonlines import JsonLines, read_last_row, read_rows
 from triax.runs.logs import LogLengths, RunLogs, read_evaluations, read_metrics
 from triax.runs.rows import EvaluationRow, MetricsRow
 
@@ -96,6 +96,20 @@ def test_any_other_broken_line_is_named(tmp_path: Path, line: bytes) -> None:
     path.write_bytes(b'{"a": 1}\n' + line + b'\n{"a": 3}\n')
     with pytest.raises(LogError, match=r"rows\.jsonl, line 2: "):
         read_rows(path)
+
+
+def test_the_last_row_is_read_without_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    assert read_last_row(path) is None
+    path.write_bytes(b"")
+    assert read_last_row(path) is None
+    path.write_bytes(b"no row at all\n" * 20_000 + b'{"a": 1}\n{"a": 2}\n{"a"')
+    assert read_last_row(path) == {"a": 2}
+    path.write_bytes(b'{"a": "' + b"x" * 200_000 + b'"}\n')
+    assert read_last_row(path) == {"a": "x" * 200_000}
+    path.write_bytes(b'{"a": 1}\n[2]\n')
+    with pytest.raises(LogError, match="last line: list instead of an object"):
+        read_last_row(path)
 
 
 def test_cutting_back(tmp_path: Path) -> None:

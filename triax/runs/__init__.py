@@ -5,7 +5,7 @@ This package knows of arrays and files alone, and nothing of learners, environme
 
 from triax.runs.checkpoints import CheckpointStore
 from triax.runs.comparison import GroupSummary, compare_runs, experiment_name
-from triax.runs.directory import RunDirectory, default_run_directory
+from triax.runs.directory import RunDirectory, can_name_folder, default_run_directory
 from triax.runs.errors import (
     CheckpointDamaged,
     CheckpointError,
@@ -47,6 +47,7 @@ __all__ = [
     "RunError",
     "RunLogs",
     "VideoError",
+    "can_name_folder",
     "compare_runs",
     "default_run_directory",
     "environment_description",

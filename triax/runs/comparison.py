@@ -49,6 +49,18 @@ class GroupSummary:
     interval_high: float | None
     area_under_curve: float
 
+    def sentence(self, *, statistic: Statistic) -> str:
+        """Say what the group reached.
+
+        :param statistic: how its seeds were averaged.
+        :return: one line.
+        """
+        interval = "" if self.interval_low is None else f" [{self.interval_low:.5g}, {self.interval_high:.5g}]"
+        return (
+            f"{self.group} ({self.seeds} seeds): {statistic} {self.final:.5g}{interval} after {self.progress:,}; "
+            f"mean height of the curve {self.area_under_curve:.5g}"
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Curve:

@@ -9,10 +9,7 @@ plots/  videos/
 """
 
 import contextlib
-import fcntl
-import os
 import re
-import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,9 +17,9 @@ from pathlib import Path
 
 from triax.runs.errors import RunDirectoryError
 from triax.runs.files import JSON, aside_of, encode_json, read_json_object, write_atomically
+from triax.runs.locks import Locked, exclusive
 
 _EXPERIMENT, _LOCK = "experiment.json", ".lock"
-_held_locks: set[int] = set()
 
 
 @dataclass(frozen=True)
@@ -143,29 +140,25 @@ class RunDirectory:
         :return: a context in which the directory is held.
         :raises RunDirectoryError: if another process holds it; the message says which.
         """
-        path = self.path / _LOCK
-        try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        except OSError as error:
-            raise RunDirectoryError(f"{self.path} cannot be locked: {error.strerror}") from error
-        _held_locks.add(descriptor)
-        try:
+        with contextlib.ExitStack() as held:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                holder = os.pread(descriptor, 256, 0).decode(errors="replace").strip() or "another process"
+                held.enter_context(exclusive(self.path / _LOCK))
+            except Locked as error:
                 raise RunDirectoryError(
-                    f"{self.path} is in use by {holder}: wait for its end, or choose another directory"
+                    f"{self.path} is in use by {error.holder}: wait for its end, or choose another directory"
                 ) from None
             except OSError as error:
                 raise RunDirectoryError(f"{self.path} cannot be locked: {error.strerror}") from error
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
             yield
-        finally:
-            if descriptor in _held_locks:  # not in a forked child, where the number may belong to another file by now
-                _held_locks.remove(descriptor)
-                os.close(descriptor)
+
+
+def can_name_folder(name: str) -> bool:
+    """Tell whether a name can be that of a folder that is seen.
+
+    :param name: the name.
+    :return: whether.
+    """
+    return bool(name) and not name.startswith(".") and not any(character in name for character in "/\\\0")
 
 
 def default_run_directory(name: str, root: Path = Path("runs")) -> Path:
@@ -195,12 +188,3 @@ def default_run_directory(name: str, root: Path = Path("runs")) -> Path:
 def _listed(names: list[str]) -> str:
     shown = ", ".join(names[:10])
     return shown if len(names) <= 10 else f"{shown} and {len(names) - 10} more"
-
-
-def _let_go_in_child() -> None:
-    # A forked child shares its parent's lock; were it kept, the directory would stay locked until the last child ends.
-    while _held_locks:
-        os.close(_held_locks.pop())
-
-
-os.register_at_fork(after_in_child=_let_go_in_child)

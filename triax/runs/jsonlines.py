@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import cast
+from typing import BinaryIO, cast
 
 from triax.runs.errors import LogError
 from triax.runs.files import JSON
@@ -121,16 +121,46 @@ def read_rows(path: Path) -> tuple[dict[str, JSON], ...]:
     return tuple(rows)
 
 
+def read_last_row(path: Path) -> dict[str, JSON] | None:
+    """Read the last complete row of a file, however long the file is; also of one that is being written.
+
+    :param path: the file.
+    :return: the row; None if there is none, or no file.
+    :raises LogError: if it is not a JSON object.
+    """
+    try:
+        with path.open("rb") as file:
+            end = _after_last_newline(file, end=file.seek(0, os.SEEK_END))
+            begin = _after_last_newline(file, end=max(end - 1, 0))
+            file.seek(begin)
+            line = file.read(end - begin)
+    except FileNotFoundError:
+        return None
+    if not line:
+        return None
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise LogError(f"{path}, last line: not JSON ({error})") from error
+    if not isinstance(row, dict):
+        raise LogError(f"{path}, last line: {type(row).__name__} instead of an object")
+    return cast(dict[str, JSON], row)
+
+
 def _complete_length(path: Path) -> int:
     with path.open("rb") as file:
-        end = file.seek(0, os.SEEK_END)
-        while end > 0:
-            begin = max(end - _BLOCK, 0)
-            file.seek(begin)
-            newline = file.read(end - begin).rfind(b"\n")
-            if newline >= 0:
-                return begin + newline + 1
-            end = begin
+        return _after_last_newline(file, end=file.seek(0, os.SEEK_END))
+
+
+def _after_last_newline(file: BinaryIO, *, end: int) -> int:
+    """Find the place after the last end of a line among the first ``end`` bytes; 0 if there is none."""
+    while end > 0:
+        begin = max(end - _BLOCK, 0)
+        file.seek(begin)
+        newline = file.read(end - begin).rfind(b"\n")
+        if newline >= 0:
+            return begin + newline + 1
+        end = begin
     return 0
 
 

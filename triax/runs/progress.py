@@ -98,7 +98,7 @@ class Progress:
         if rate is not None:
             pieces.append(f"{_rounded(rate)} {self.unit}/s")
             if self.total is not None and rate > 0 and self._steps < self.total:
-                pieces.append(f"{_duration((self.total - self._steps) / rate)} left")
+                pieces.append(f"{duration((self.total - self._steps) / rate)} left")
         return ", ".join([*pieces, self._note] if self._note else pieces)
 
     def rate(self) -> float | None:
@@ -157,7 +157,12 @@ def _rounded(rate: float) -> str:
     return f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Write a time for people.
+
+    :param seconds: the time.
+    :return: for example ``1 min 43 s``.
+    """
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

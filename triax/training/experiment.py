@@ -11,6 +11,7 @@ from triax.evaluation import EvaluationConfig
 from triax.learners.interface import LearnerConfig
 from triax.replay import ReplayConfig
 from triax.rollout import RolloutConfig
+from triax.runs import can_name_folder
 from triax.spaces import UsedBy
 from triax.training.callbacks import Callback
 
@@ -100,7 +101,7 @@ class Experiment:
 
     def __post_init__(self) -> None:
         """Check the values."""
-        if not self.name or any(character in self.name for character in "/\\\0") or self.name.startswith("."):
+        if not can_name_folder(self.name):
             raise ValueError(f"Experiment.name={self.name!r} must be usable as the name of a folder.")
         if self.total_steps < 1:
             raise ValueError(f"Experiment.total_steps={self.total_steps} must be at least 1.")

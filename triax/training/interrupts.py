@@ -29,9 +29,11 @@ class StopRequest:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Listen to SIGINT and SIGTERM; a second one ends the process at once, in the usual way.
+        """Listen to SIGINT and SIGTERM.
 
-        Signals reach the main thread only; elsewhere this does nothing.
+        A second SIGINT (Ctrl-C, pressed again) ends the process at once, in the usual way. A second SIGTERM changes
+        nothing: Slurm sends several, and a checkpoint may be half written. Signals reach the main thread only;
+        elsewhere this does nothing.
         """
         if threading.current_thread() is not threading.main_thread():
             yield
@@ -41,8 +43,7 @@ class StopRequest:
         def on_signal(number: int, frame: FrameType | None) -> None:
             self.interrupted = True
             self.reason = f"interrupted by {signal.Signals(number).name}"
-            for caught, handler in before.items():
-                signal.signal(caught, handler)
+            signal.signal(signal.SIGINT, before[signal.SIGINT])
 
         for caught in (signal.SIGINT, signal.SIGTERM):
             before[caught] = signal.signal(caught, on_signal)
