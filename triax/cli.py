@@ -17,6 +17,7 @@ import tyro
 
 from triax import commands
 from triax.environments import MissingDependency
+from triax.learners.terms import LinearSchedule, Scheduled
 from triax.replay import ReplayTooLarge
 from triax.rollout import EnvironmentFailed, NonFiniteExperience, WorkersFailed
 from triax.rollout.cluster import RayNotInstalled
@@ -47,6 +48,35 @@ EXPECTED_ERRORS = (
 )
 """Errors whose message tells the user what to do. All others show where they came from."""
 
+TYPES = tyro.constructors.ConstructorRegistry()
+"""How options are read whose types tyro does not know."""
+
+
+@TYPES.primitive_rule
+def _scheduled(info: tyro.constructors.PrimitiveTypeInfo) -> "tyro.constructors.PrimitiveConstructorSpec[Any] | None":
+    """Read a number, or a schedule as INITIAL:FINAL:UPDATES."""
+    if info.type != Scheduled:
+        return None
+
+    def read(words: list[str]) -> Scheduled:
+        initial, *rest = words[0].split(":")
+        if not rest:
+            return float(initial)
+        final, updates = rest
+        return LinearSchedule(initial=float(initial), final=float(final), updates=int(updates))
+
+    def write(value: Scheduled) -> list[str]:
+        return [f"{value.initial}:{value.final}:{value.updates}" if isinstance(value, LinearSchedule) else str(value)]
+
+    return tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="FLOAT|INITIAL:FINAL:UPDATES",
+        instance_from_str=read,
+        is_instance=lambda value: isinstance(value, float | int | LinearSchedule),
+        str_from_instance=write,
+    )
+
+
 RUN_COMMANDS: dict[str, type[commands.RunCommand]] = {
     "resume": commands.Resume,
     "watch": commands.Watch,
@@ -66,7 +96,8 @@ def main(experiment: Experiment | None = None) -> None:
     else:
         subcommands, description = _experiment_commands(experiment), f"The experiment {experiment.name}."
     try:
-        chosen = tyro.extras.subcommand_cli_from_dict(subcommands, description=description, config=CONFIG)
+        with TYPES:
+            chosen = tyro.extras.subcommand_cli_from_dict(subcommands, description=description, config=CONFIG)
         chosen()
     except TrainingInterrupted as interruption:
         _fail(str(interruption), code=130)
