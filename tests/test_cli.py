@@ -14,8 +14,10 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+import tyro
 
 import triax
+from triax import cli
 from triax.environments.probes import ActionProbe, NanProbe, RaisingProbe
 
 
@@ -135,6 +137,20 @@ def test_help_names_the_fields_that_other_programs_rely_on(run: Callable[..., Ou
         "--rollout.environments-per-worker", "--learner.batch-size",
     ):  # fmt: skip
         assert flag in said
+
+
+def test_a_scheduled_number_is_one_option() -> None:
+    schedule = triax.LinearSchedule(initial=0.5, final=0.25, updates=100)
+    with cli.TYPES:
+        for words, expected in (("0.25", 0.25), ("0.5:0.25:100", schedule)):
+            for default in (0.01, schedule):
+                learner = tyro.cli(
+                    triax.PPOConfig,
+                    args=["--entropy-coefficient", words],
+                    default=triax.PPOConfig(entropy_coefficient=default),
+                    config=cli.CONFIG,
+                )
+                assert learner.entropy_coefficient == expected
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import tyro
 
 from triax import commands
 from triax.exits import orderly_end
+from triax.learners.terms import LinearSchedule, Scheduled
 from triax.training.experiment import Experiment
 from triax.training.session import train
 
@@ -21,6 +22,35 @@ Subcommand: TypeAlias = Callable[..., Callable[[], None]]
 """A dataclass of arguments; calling an instance does the work."""
 
 CONFIG = (tyro.conf.AvoidSubcommands, tyro.conf.SuppressFixed)
+
+TYPES = tyro.constructors.ConstructorRegistry()
+"""How options are read whose types tyro does not know."""
+
+
+@TYPES.primitive_rule
+def _scheduled(info: tyro.constructors.PrimitiveTypeInfo) -> "tyro.constructors.PrimitiveConstructorSpec[Any] | None":
+    """Read a number, or a schedule as INITIAL:FINAL:UPDATES."""
+    if info.type != Scheduled:
+        return None
+
+    def read(words: list[str]) -> Scheduled:
+        initial, *rest = words[0].split(":")
+        if not rest:
+            return float(initial)
+        final, updates = rest
+        return LinearSchedule(initial=float(initial), final=float(final), updates=int(updates))
+
+    def write(value: Scheduled) -> list[str]:
+        return [f"{value.initial}:{value.final}:{value.updates}" if isinstance(value, LinearSchedule) else str(value)]
+
+    return tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="FLOAT|INITIAL:FINAL:UPDATES",
+        instance_from_str=read,
+        is_instance=lambda value: isinstance(value, float | int | LinearSchedule),
+        str_from_instance=write,
+    )
+
 
 RUN_COMMANDS: dict[str, type[commands.RunCommand]] = {
     "resume": commands.Resume,
@@ -40,7 +70,8 @@ def main(experiment: Experiment | None = None) -> None:
     else:
         subcommands, description = _experiment_commands(experiment), f"The experiment {experiment.name}."
     with orderly_end():
-        chosen = tyro.extras.subcommand_cli_from_dict(subcommands, description=description, config=CONFIG)
+        with TYPES:
+            chosen = tyro.extras.subcommand_cli_from_dict(subcommands, description=description, config=CONFIG)
         chosen()
 
 

@@ -217,7 +217,7 @@ def test_trap_11_reward_one_for_ever_is_worth_its_closed_form_on_a_stream() -> N
     # steps gives at most 1 + 0.8 = 1.8.
     config = StreamACConfig(discount=0.8, scale_rewards=False, actor=SMALL, critic=SMALL)
     environment = triax.EnvironmentConfig(factory=EndlessRewardProbe, arguments={"steps": 2})
-    parts = _run(config, steps=500, environment=environment)
+    parts = _run(config, steps=300, environment=environment)
     assert isinstance(parts.learner, StreamAC)
     state = parts.loop.learner_state
     observation = state.statistics.normalise(observation=jnp.zeros((1, 1)))
@@ -230,7 +230,7 @@ def test_learns_what_the_observation_asks_for() -> None:
     # Half of random choices are right.
     parts = _run(
         StreamACConfig(actor=SMALL, critic=SMALL),
-        steps=3000,
+        steps=1200,
         environment=triax.EnvironmentConfig(factory=ActionObservationProbe),
     )
     assert isinstance(parts.learner, StreamAC)
@@ -247,7 +247,8 @@ def test_config_is_registered_says_its_plan_and_refuses_nonsense() -> None:
     assert isinstance(config, LearnerConfig)
     assert registered("triax.learners.stream_ac.config:StreamACConfig") is StreamACConfig
     assert _learner().data_plan == OnPolicyPlan(steps=1)
-    for name, value in (("discount", 1.1), ("trace_lambda", -0.1), ("entropy_coefficient", -1.0)):
+    wrong: tuple[tuple[str, Any], ...] = (("discount", 1.1), ("trace_lambda", -0.1), ("entropy_coefficient", -1.0))
+    for name, value in wrong:
         with pytest.raises(ValueError, match=f"StreamACConfig.{name}"):
             dataclasses.replace(config, **{name: value})
     with pytest.raises(ValueError, match=r"ObGDConfig.kappa=0"):

@@ -10,7 +10,7 @@ from triax.learners.interface import LearnerConfig
 def experiment(*, name: str) -> triax.Experiment:
     """Build one of the experiments.
 
-    :param name: sac, ppo or bc.
+    :param name: sac, ppo, a2c, stream_ac or bc.
     :return: the experiment; it takes some seconds.
     """
     small = triax.NetworkConfig(torso=triax.MLPConfig(hidden=(32,)))
@@ -25,17 +25,20 @@ def experiment(*, name: str) -> triax.Experiment:
             exploration=triax.PinkNoise(),
         ),
         "ppo": triax.PPOConfig(steps=32, minibatch_size=64, epochs=3, normalise_observations=True),
+        "a2c": triax.A2CConfig(steps=8, critic_optimizer=triax.OptimizerConfig(), normalise_observations=True),
+        "stream_ac": triax.StreamACConfig(actor=small, critic=small),
         "bc": triax.BCConfig(batch_size=64, actor=small, normalise_observations=True, held_out_interval=200),
     }
+    steps = {"sac": 6000, "ppo": 20_480, "a2c": 20_480, "stream_ac": 3000, "bc": 8000}[name]
     return triax.Experiment(
         name=name,
         learner=learners[name],
         environment=triax.EnvironmentConfig(id="Pendulum-v1"),
         dataset=triax.DatasetConfig(id="drill/pendulum-v0") if name == "bc" else None,
-        rollout=triax.RolloutConfig(environments_per_worker=8),
-        total_steps={"sac": 6000, "ppo": 20_480, "bc": 8000}[name],
-        evaluation=triax.EvaluationConfig(interval={"sac": 700, "ppo": 2100, "bc": 900}[name], episodes=8),
-        checkpoint=triax.CheckpointConfig(interval={"sac": 450, "ppo": 1500, "bc": 700}[name]),
+        rollout=triax.RolloutConfig(environments_per_worker=1 if name == "stream_ac" else 8),
+        total_steps=steps,
+        evaluation=triax.EvaluationConfig(interval=steps // 9, episodes=8),
+        checkpoint=triax.CheckpointConfig(interval=steps // 13),
         loop=triax.LoopConfig(log_interval=500, video=False),
     )
 

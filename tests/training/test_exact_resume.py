@@ -81,7 +81,9 @@ def test_trap_22_stopped_at_ten_random_moments_it_ends_with_the_same_bits(
     _assert_equal_runs(run, reference(name))
 
 
-@pytest.mark.parametrize("name", ["sac", *(pytest.param(name, marks=pytest.mark.slow) for name in ("ppo", "bc"))])
+@pytest.mark.parametrize(
+    "name", ["sac", *(pytest.param(name, marks=pytest.mark.slow) for name in ("ppo", "a2c", "stream_ac", "bc"))]
+)
 def test_a_run_stopped_twice_ends_with_the_same_bits(
     name: str, reference: Callable[[str], Path], workplace: Path
 ) -> None:
