@@ -12,9 +12,10 @@ from gymnasium.utils.env_checker import check_env
 from scipy import ndimage
 
 import triax.environments
-from triax.environments import MixedActionSets2D, SetOf
+from triax.environments import MixedActionSets2D
 from triax.environments.mixed_action_arena import CORRIDOR, draw_scene
 from triax.environments.mixed_action_drawing import OBSTACLE_COLOUR, TARGET_COLOUR, pixel_of
+from triax.spaces import SetOf
 
 ID = "triax/MixedActionSets2D-v0"
 

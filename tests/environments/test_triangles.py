@@ -10,7 +10,8 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 import triax.environments
-from triax.environments import ElementOf, RandomShapes, SetOf, Triangles
+from triax.environments import RandomShapes, Triangles
+from triax.spaces import ElementOf, SetOf
 
 ID = "triax/Triangles-v0"
 STOP, EDIT, ADD = 0, 1, 2

@@ -289,6 +289,7 @@ def test_what_is_forbidden_has_no_probability() -> None:
     masks = np.array([[1, 0, 1], [0, 0, 1], [0, 0, 0]], np.int8)
     rows = code.allowed_rows(table=table, observation={"mask": masks})
     # Where nothing is allowed (the end of an episode) everything is: nothing may become NaN.
+    assert rows is not None
     np.testing.assert_array_equal(rows, [[True, False, True], [False, False, True], [True, True, True]])
     logits = jnp.where(rows, jnp.asarray([0.0, 5.0, 1.0]), -jnp.inf)
     distribution = EnumeratedChoices(

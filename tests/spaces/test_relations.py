@@ -156,6 +156,7 @@ def test_relations_survive_description_and_pickling() -> None:
     for copy in (SpaceSpec.from_description(spec.describe()), pickle.loads(pickle.dumps(spec))):
         assert copy == spec
         assert hash(copy) == hash(spec)
-    for broken in ({"UsedBy": {"parameter": "a"}}, {"Elsewhere": {}}, 3, {}):
+    descriptions: list[Any] = [{"UsedBy": {"parameter": "a"}}, {"Elsewhere": {}}, 3, {}]
+    for broken in descriptions:
         with pytest.raises(ValueError, match="not the description of a relation"):
             SpaceSpec.from_description({"Related": [spec.describe()["Related"][0], broken]})

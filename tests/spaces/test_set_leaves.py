@@ -1,5 +1,7 @@
 """Sets of variable size at the border: padded with a mask, and refused where they are not as declared."""
 
+from typing import Any
+
 import gymnasium
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ SPEC = space_spec(
 )
 
 
-def value(*rows: list[float]) -> dict[str, object]:
+def value(*rows: list[float]) -> dict[str, Any]:
     return {"things": np.array(rows, np.float32).reshape(len(rows), 2), "x": 1}
 
 

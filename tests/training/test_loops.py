@@ -223,7 +223,7 @@ def test_trap_11_time_limits_are_not_terminations_from_environment_to_critic(ste
         first = environment.make()
         observation = parts.spec.observation.stack_to_inside([first.reset(seed=0)[0]])
         critic = parts.learner.critic.bind(parameters=parts.loop.learner_state.critics.parameters[0])
-        value = float(critic(observation, jnp.zeros((1, *parts.spec.action.leaves()[0].shape)))[0])
+        value = float(critic.of_action(observation, parts.spec.action.zeros(batch_shape=(1,)))[0])
         assert value == pytest.approx(5.0, abs=0.4)
     finally:
         parts.close()
