@@ -32,7 +32,7 @@ EDITS = (
 )
 
 
-def parameterised(*sizes: int) -> spaces.Tuple:
+def parameterised(*sizes: int) -> Any:
     boxes = [spaces.Box(-1.0, 1.0, (size,)) for size in sizes]
     return spaces.Tuple([spaces.Discrete(len(sizes)), spaces.Tuple(boxes)])
 
