@@ -151,23 +151,25 @@ def test_a_killed_evaluator_is_started_again_and_leaves_nothing_out(capfd: pytes
     assert "the evaluator" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_an_evaluator_that_hangs_is_replaced(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "trouble"
     file.touch()
     # The first step's limit is that of a start, for it compiles.
-    with running(supervision=SupervisionConfig(start_seconds=5.0), trouble="sleep", file=file) as evaluator:
+    with running(supervision=SupervisionConfig(start_seconds=20.0), trouble="sleep", file=file) as evaluator:
         evaluator.request(parameters=parameters_of(1), evaluation_seed=5)
         assert results(evaluator) == [expected(1, evaluation_seed=5)]
-    assert "has been at one start for more than 5 s" in capfd.readouterr().err
+    assert "has been at one start for more than 20 s" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_time_between_two_requests_is_not_the_evaluators() -> None:
-    with running(supervision=SupervisionConfig(step_seconds=2.0)) as evaluator:
+    with running(supervision=SupervisionConfig(step_seconds=5.0)) as evaluator:
         evaluator.request(parameters=parameters_of(1), evaluation_seed=5)
         results(evaluator)
         process = evaluator.process
         assert process is not None
-        time.sleep(2.5)
+        time.sleep(5.5)
         os.kill(process, signal.SIGSTOP)  # it does not get to say that it has begun
         evaluator.request(parameters=parameters_of(1), evaluation_seed=6)
         assert evaluator.finished() == []
@@ -184,6 +186,7 @@ def test_an_evaluator_that_can_never_begin_ends_the_run(tmp_path: Path, capfd: p
     assert "Traceback" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_past_the_budget_it_is_not_started_again() -> None:
     with running(supervision=SupervisionConfig(restarts=1)) as evaluator:
         evaluator.request(parameters=parameters_of(1), evaluation_seed=5)

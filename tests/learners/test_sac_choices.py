@@ -14,7 +14,15 @@ from gymnasium import spaces
 
 from triax.learners.optimizer import OptimizerConfig
 from triax.learners.sac import SAC, SACConfig, SACState
-from triax.networks import ActionHeadConfig, ChoiceDistribution, EnumeratedChoices, MLPConfig, NetworkConfig
+from triax.networks import (
+    ActionHeadConfig,
+    ChoiceDistribution,
+    EncoderConfig,
+    EnumeratedChoices,
+    MLPConfig,
+    NetworkConfig,
+    SetEncoderConfig,
+)
 from triax.random import derive_key
 from triax.spaces import ElementOf, MaskOf, SetOf, UsedBy
 from triax.trees import replace
@@ -283,7 +291,9 @@ def updated(changed: bool) -> Any:
     return jax.jit(lambda state: sac.update(state=state, batch=batch, key=KEY))(sac.initial_state(key=KEY))
 
 
-SMALL = NetworkConfig(torso=MLPConfig(hidden=(8,)))
+SMALL = NetworkConfig(
+    encoder=EncoderConfig(set=SetEncoderConfig(blocks=1, units=8, heads=2)), torso=MLPConfig(hidden=(8,))
+)
 
 
 def test_parameters_that_the_choice_does_not_use_make_no_difference() -> None:

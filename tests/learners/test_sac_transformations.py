@@ -11,7 +11,7 @@ from gymnasium import spaces
 
 from triax.learners.optimizer import OptimizerConfig
 from triax.learners.sac import SAC, SACConfig, SACState
-from triax.networks import MLPConfig, NetworkConfig, SquashedGaussian
+from triax.networks import EnumeratedChoices, MLPConfig, NetworkConfig
 from triax.random import derive_key
 from triax.spaces import space_spec
 from triax.types import ActionMode, RowOrigin, Transitions
@@ -173,14 +173,14 @@ def test_trap_19_actor_and_critics_are_given_different_noise() -> None:
     state = make_initial(sac)(KEY)
     batch = batches(8)
     seen: list[Any] = []
-    original = SquashedGaussian.sample_with_log_prob
+    original = EnumeratedChoices.candidates
 
     def recorded(self: Any, *, key: jax.Array) -> Any:
         seen.append(key)
         return original(self, key=key)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(SquashedGaussian, "sample_with_log_prob", recorded)
+        patch.setattr(EnumeratedChoices, "candidates", recorded)
         keys = jax.jit(lambda s, b, k: [sac.update(state=s, batch=b, key=k), seen][1])(state, batch, KEY)
     data = [jax.random.key_data(key).tolist() for key in keys]
     assert len(data) == 2

@@ -258,9 +258,9 @@ def test_gradients_reach_factored_choices_through_one_sample() -> None:
 
     def expectation(logits: jax.Array) -> jax.Array:
         distribution = FactoredChoices(
-            log_probabilities=jnp.tile(jax.nn.log_softmax(logits), (50_000, 1, 1)),
-            mean=jnp.zeros((50_000, 0)),
-            log_std=jnp.zeros((50_000, 0)),
+            log_probabilities=jnp.tile(jax.nn.log_softmax(logits), (20_000, 1, 1)),
+            mean=jnp.zeros((20_000, 0)),
+            log_std=jnp.zeros((20_000, 0)),
             mean_of_choices=jnp.zeros((5, 0)),
             temperature=1.0,
             code=code,

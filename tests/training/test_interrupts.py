@@ -8,6 +8,8 @@ from triax.training.interrupts import StopRequest
 
 
 def test_a_second_sigterm_changes_nothing_and_a_second_ctrl_c_ends_at_once() -> None:
+    # A shell that starts the tests in the background has them ignore Ctrl-C.
+    original = signal.signal(signal.SIGINT, signal.default_int_handler)
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     stop = StopRequest()
     with stop.listening():
@@ -17,3 +19,4 @@ def test_a_second_sigterm_changes_nothing_and_a_second_ctrl_c_ends_at_once() -> 
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     assert {number: signal.getsignal(number) for number in before} == before
+    signal.signal(signal.SIGINT, original)

@@ -30,6 +30,9 @@ from triax.rollout.cluster.connection import RayConnection
 from triax.runs import RunDirectory, read_metrics
 from triax.types import ActionMode, Chunk, ChunkOrigin
 
+# A Ray takes seconds to start, and much of two processors.
+pytestmark = pytest.mark.slow
+
 RAY = RolloutConfig(backend="ray")
 
 
