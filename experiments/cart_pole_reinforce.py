@@ -7,7 +7,9 @@ experiment = triax.Experiment(
     learner=triax.ReinforceConfig(
         steps=128,
         normalise_advantages=True,
-        optimizer=triax.OptimizerConfig(learning_rate=1e-2, max_gradient_norm=0.5, epsilon=1e-5),
+        optimizer=triax.OptimizerConfig(
+            learning_rate=1e-2, schedule="linear", schedule_updates=293, max_gradient_norm=0.5, epsilon=1e-5
+        ),
     ),
     environment=triax.EnvironmentConfig(id="CartPole-v1"),
     rollout=triax.RolloutConfig(backend="processes", environments_per_worker=8),
