@@ -11,6 +11,7 @@ from triax.evaluation import EvaluationConfig
 from triax.learners.a2c import A2CConfig
 from triax.learners.actor_critic import Generalised, MonteCarlo, NStep
 from triax.learners.bc import BCConfig
+from triax.learners.mtbc import MTBCConfig
 from triax.learners.optimizer import OptimizerConfig
 from triax.learners.ppo import PPOConfig
 from triax.learners.registry import register
@@ -57,6 +58,7 @@ __all__ = [
     "LinearSchedule",
     "LoopConfig",
     "MLPConfig",
+    "MTBCConfig",
     "MaskOf",
     "MonteCarlo",
     "NStep",

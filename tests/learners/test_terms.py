@@ -12,7 +12,8 @@ from jaxtyping import Array, Float
 from triax.learners.a2c import A2CConfig
 from triax.learners.actor_critic.losses import loss_inputs
 from triax.learners.actor_critic.state import ActorCriticNetworks, ActorCriticStatistics, PreparedRows
-from triax.learners.bc import BCConfig, CloningInputs
+from triax.learners.bc import BCConfig
+from triax.learners.cloning import CloningInputs
 from triax.learners.terms import EntropyBonus, LinearSchedule, LossTerm, SquaredParameters, value_after, weighted_sum
 from triax.networks import Bernoulli
 

@@ -4,6 +4,7 @@ Nothing random comes along: neither Minari's generator of episodes nor the state
 """
 
 import dataclasses
+import math
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +35,15 @@ class DatasetConfig:
     """Of the choice of episodes; None: the first ones."""
     task: int = 0
     """The number that all its rows carry as their task."""
+    share: float = 1.0
+    """Its part of each batch where there are several datasets, in relation to the other ones' shares."""
 
     def __post_init__(self) -> None:
         data_folder(id=self.id, root=self.root)
+        if self.task < 0:
+            raise ValueError(f"DatasetConfig.task is {self.task}; tasks are numbered from 0.")
+        if not (self.share > 0.0 and math.isfinite(self.share)):
+            raise ValueError(f"DatasetConfig.share is {self.share}; give a positive number, or leave the dataset out.")
         if self.episodes is not None and self.episodes < 1:
             raise ValueError(f"DatasetConfig.episodes is {self.episodes}; give at least 1, or None for all.")
 

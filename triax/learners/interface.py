@@ -66,6 +66,7 @@ class DatasetPlan:
     :ivar held_out_fraction: share of the episodes kept for the held-out loss, in [0, 1).
     :ivar held_out_interval: updates between looks at the held-out loss.
     :ivar patience: end after so many looks without improvement, and keep the best policy; None: never.
+    :ivar tasks: how many tasks the learner tells apart, from 0 on: rows of others are refused; None: it does not.
     """
 
     batch_size: int
@@ -73,6 +74,7 @@ class DatasetPlan:
     held_out_fraction: float = 0.0
     held_out_interval: int = 500
     patience: int | None = None
+    tasks: int | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

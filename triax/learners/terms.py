@@ -96,6 +96,11 @@ class LossTerm(abc.ABC, Generic[InputsT]):
     weight: Scheduled = 1.0
     """By which it counts in the loss; at 0 it is reported only."""
 
+    @property
+    def label(self) -> str:
+        """What it is reported under: its name, unless a loss can have several of its kind."""
+        return self.name
+
     @abc.abstractmethod
     def value(self, inputs: InputsT) -> Float[Array, ""]:
         """Compute the term, without its weight and its sign.
@@ -113,21 +118,22 @@ def weighted_sum(
     :param terms: of which it is the sum.
     :param inputs: of the terms.
     :param updates: updates so far, for weights that change.
-    :return: the loss; and of each term its value by its name and, where it is scheduled, its weight as ``NAME_weight``.
+    :return: the loss; and of each term its value by its label and, where it is scheduled, its weight as
+        ``LABEL_weight``.
     :raises ValueError: if two terms have one name, or none has a weight.
     """
-    names = [term.name for term in terms]
+    names = [term.label for term in terms]
     if len(set(names)) < len(names):
         raise ValueError(f"the terms of a loss need names of their own, and these are {names}; rename one.")
-    values = {term.name: term.value(inputs) for term in terms}
+    values = {term.label: term.value(inputs) for term in terms}
     parts = []
     for term in terms:
         weight = value_after(term.weight, updates=updates)
         if isinstance(weight, jax.Array):
-            values[f"{term.name}_weight"] = weight
+            values[f"{term.label}_weight"] = weight
         elif weight == 0.0:
             continue
-        parts.append(term.sign * weight * values[term.name])
+        parts.append(term.sign * weight * values[term.label])
     if not parts:
         raise ValueError(f"none of the terms {names} has a weight other than 0, so that there is nothing to learn.")
     return functools.reduce(operator.add, parts), values
