@@ -11,8 +11,11 @@ from triax.evaluation import EvaluationConfig
 from triax.learners.a2c import A2CConfig
 from triax.learners.actor_critic import Generalised, MonteCarlo, NStep
 from triax.learners.bc import BCConfig
+from triax.learners.cloning import ExpertFunction
+from triax.learners.dagger import DAggerConfig
 from triax.learners.mtbc import MTBCConfig
-from triax.learners.optimizer import OptimizerConfig
+from triax.learners.online_supervised import OnlineSupervisedConfig
+from triax.learners.optimizer import OptimizerConfig, PartConfig
 from triax.learners.ppo import PPOConfig
 from triax.learners.registry import register
 from triax.learners.reinforce import ReinforceConfig
@@ -29,6 +32,8 @@ from triax.training import (
     Callback,
     CheckpointConfig,
     Experiment,
+    ExpertRun,
+    LoadConfig,
     LoopConfig,
     StopConfig,
     TrainingInterrupted,
@@ -48,14 +53,18 @@ __all__ = [
     "BCConfig",
     "Callback",
     "CheckpointConfig",
+    "DAggerConfig",
     "DatasetConfig",
     "ElementOf",
     "EncoderConfig",
     "EnvironmentConfig",
     "EvaluationConfig",
     "Experiment",
+    "ExpertFunction",
+    "ExpertRun",
     "Generalised",
     "LinearSchedule",
+    "LoadConfig",
     "LoopConfig",
     "MLPConfig",
     "MTBCConfig",
@@ -64,8 +73,10 @@ __all__ = [
     "NStep",
     "NetworkConfig",
     "ObGDConfig",
+    "OnlineSupervisedConfig",
     "OptimizerConfig",
     "PPOConfig",
+    "PartConfig",
     "PinkNoise",
     "ReinforceConfig",
     "ReplayConfig",

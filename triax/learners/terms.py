@@ -21,7 +21,7 @@ from triax.networks import Distribution
 from triax.objectives.averages import Weight, weighted_mean
 from triax.objectives.checks import check_vectors
 from triax.random import KeyArray
-from triax.trees import Tree
+from triax.trees import Tree, is_within, leaves_by_path, part_names
 
 InputsT = TypeVar("InputsT", contravariant=True)
 
@@ -178,13 +178,27 @@ class EntropyBonus(LossTerm[PolicyInputs]):
 @register
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SquaredParameters(LossTerm[PolicyInputs]):
-    """½ ‖θ‖² of all parameters, biases and layers' scales included: weight decay by the gradient, as opposed to the
+    """½ ‖θ‖² of the parameters, biases and layers' scales included: weight decay by the gradient, as opposed to the
     decoupled one of :class:`~triax.learners.optimizer.OptimizerConfig`.
     """
 
     name: ClassVar[str] = "squared_parameters"
 
+    part: str = ""
+    """The path of the parameters that count, such as ``torso``; empty: all of them."""
+
+    @property
+    def label(self) -> str:
+        """With the part's path."""
+        return f"{self.name}_of_{self.part}" if self.part else self.name
+
     def value(self, inputs: PolicyInputs) -> Float[Array, ""]:
-        """Sum over all parameters."""
-        leaves: list[Any] = jax.tree.leaves(inputs.parameters)
+        """Sum over the parameters.
+
+        :raises ValueError: if the part has none.
+        """
+        found = leaves_by_path(inputs.parameters)
+        leaves: list[Any] = [leaf for path, leaf in found.items() if is_within(path=path, part=self.part)]
+        if not leaves:
+            raise ValueError(f"SquaredParameters.part={self.part!r} names nothing; there are: {part_names(found)}.")
         return 0.5 * functools.reduce(operator.add, (jnp.sum(jnp.square(leaf)) for leaf in leaves))

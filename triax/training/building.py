@@ -175,7 +175,7 @@ def _fleet(*, experiment: Experiment, learner: Learner[Any], spec: EnvironmentSp
         return WORKER_FLEETS[experiment.rollout.backend](
             config=experiment.rollout,
             make=experiment.environment.make,
-            make_policy=functools.partial(make_policy, config=experiment.learner, spec=spec),
+            make_policy=functools.partial(make_rollout_policy, config=experiment.learner, spec=spec),
             observation_spec=spec.observation,
             action_spec=spec.action,
             extras_spec=learner.extras_spec,
@@ -185,7 +185,7 @@ def _fleet(*, experiment: Experiment, learner: Learner[Any], spec: EnvironmentSp
     return InlineFleet(
         config=experiment.rollout,
         make=experiment.environment.make,
-        policy=learner.policy,
+        policy=learner.rollout_policy,
         observation_spec=spec.observation,
         action_spec=spec.action,
         extras_spec=learner.extras_spec,
@@ -251,7 +251,7 @@ def _replay_fleet(*, experiment: Experiment, learner: Learner[Any], spec: Enviro
 
 
 def make_policy(*, config: LearnerConfig, spec: EnvironmentSpec) -> Policy:
-    """Make a learner's policy, for a process that acts and does not learn.
+    """Make a learner's policy, for a process that evaluates it.
 
     :param config: the learner's.
     :param spec: of its environment.
@@ -259,6 +259,17 @@ def make_policy(*, config: LearnerConfig, spec: EnvironmentSpec) -> Policy:
     """
     learner: Learner[Any] = config.build(observation_spec=spec.observation, action_spec=spec.action)
     return learner.policy
+
+
+def make_rollout_policy(*, config: LearnerConfig, spec: EnvironmentSpec) -> Policy:
+    """Make the policy by which a learner's experience is made, for a process that makes it.
+
+    :param config: the learner's.
+    :param spec: of its environment.
+    :return: the policy.
+    """
+    learner: Learner[Any] = config.build(observation_spec=spec.observation, action_spec=spec.action)
+    return learner.rollout_policy
 
 
 def _replay(*, experiment: Experiment, learner: Learner[Any], spec: EnvironmentSpec, plan: ReplayPlan) -> Replay:

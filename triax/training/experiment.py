@@ -13,6 +13,7 @@ from triax.replay import ReplayConfig
 from triax.rollout import RolloutConfig
 from triax.spaces import UsedBy
 from triax.training.callbacks import Callback
+from triax.training.loading import LoadConfig
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -80,6 +81,8 @@ class Experiment:
     dataset: DatasetConfig | tuple[DatasetConfig, ...] | None = None
     """Recorded experience, for learners that need it. Of several datasets, of one task each or not, every batch has
     rows in the stated shares."""
+    load: tuple[LoadConfig, ...] = ()
+    """Parts of other runs' policies that the run begins with. A resumed run does not load them again."""
     total_steps: int
     """Environment steps; updates, for offline learners."""
     seed: int = 0

@@ -136,6 +136,11 @@ class Cloning(Learner[CloningState]):
         """
         return ActorParameters(actor=state.actor.parameters, statistics=state.statistics)
 
+    def with_policy_parameters(self, *, state: CloningState, parameters: ActorParameters) -> CloningState:
+        """Begin with another actor and statistics; see :meth:`Learner.with_policy_parameters`."""
+        actor = replace(state.actor, parameters=parameters.actor)
+        return replace(state, actor=actor, statistics=parameters.statistics)
+
     def held_out_loss(self, *, state: CloningState, batch: Any) -> Float[Array, ""]:
         """Compute how far the policy is from the expert, on steps that are not learned from.
 

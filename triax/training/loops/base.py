@@ -112,6 +112,15 @@ class Loop(abc.ABC):
         """
         return self.learner.policy_parameters(state=self.learner_state)
 
+    def begin_with(self, *, parameters: Tree) -> None:
+        """Put other parameters in the place of those of the policy, before the first iteration.
+
+        :param parameters: structured as those of :meth:`policy_parameters`.
+        """
+        self.learner_state = self.learner.with_policy_parameters(
+            state=self.learner_state, parameters=to_device(parameters)
+        )
+
     def agent_parameters(self) -> Tree:
         """Extract the parameters to evaluate and to keep; a learner with early stopping keeps its best.
 
@@ -167,6 +176,11 @@ class FleetLoop(Loop):
         self.fleet.restore(state.fleet)
         self._send_policy()
 
+    def begin_with(self, *, parameters: Tree) -> None:
+        """Put other parameters in the place of those of the policy; see :meth:`Loop.begin_with`."""
+        super().begin_with(parameters=parameters)
+        self.publish()
+
     def close(self) -> None:
         """Close the fleet."""
         self.fleet.close()
@@ -186,7 +200,9 @@ class FleetLoop(Loop):
 
     def _send_policy(self) -> None:
         self.fleet.publish(
-            parameters=self.policy_parameters(), version=self.counters.policy_version, mode=self.acting_mode()
+            parameters=self.learner.rollout_parameters(state=self.learner_state),
+            version=self.counters.policy_version,
+            mode=self.acting_mode(),
         )
 
 

@@ -109,8 +109,9 @@ class ReplayLoop(FleetLoop):
         self._prepared = self._sample() if bool(state.own["prepared"]) else None
 
     def acting_mode(self) -> ActionMode:
-        """Act at random at first, then by the policy."""
-        return ActionMode.RANDOM if self._limiter.warming_up(self.counters) else ActionMode.SAMPLE
+        """Act at random at first, if the plan says so, then by the policy."""
+        random = self._plan.random_warmup and self._limiter.warming_up(self.counters)
+        return ActionMode.RANDOM if random else ActionMode.SAMPLE
 
     def _collect(self, *, minimum: int, maximum: int) -> list[Chunk]:
         warming_up = self._limiter.warming_up(self.counters)
