@@ -275,7 +275,9 @@ def make_rollout_policy(*, config: LearnerConfig, spec: EnvironmentSpec) -> Poli
 def _replay(*, experiment: Experiment, learner: Learner[Any], spec: EnvironmentSpec, plan: ReplayPlan) -> Replay:
     # A short run keeps everything in less room than the config allows, also if one worker makes all of it.
     uneven = 1 if experiment.rollout.backend == "inline" else experiment.rollout.workers
-    capacity = min(experiment.replay.capacity, max(experiment.total_steps, plan.batch_size) * uneven)
+    capacity = experiment.replay.capacity
+    if experiment.prefill is None:
+        capacity = min(capacity, max(experiment.total_steps, plan.batch_size) * uneven)
     replay = Replay(
         config=dataclasses.replace(experiment.replay, capacity=capacity),
         observation_spec=spec.observation,

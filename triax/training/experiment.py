@@ -81,6 +81,8 @@ class Experiment:
     dataset: DatasetConfig | tuple[DatasetConfig, ...] | None = None
     """Recorded experience, for learners that need it. Of several datasets, of one task each or not, every batch has
     rows in the stated shares."""
+    prefill: DatasetConfig | None = None
+    """Recorded experience that the replay begins with, for learners that replay. It is not counted as steps."""
     load: tuple[LoadConfig, ...] = ()
     """Parts of other runs' policies that the run begins with. A resumed run does not load them again."""
     total_steps: int

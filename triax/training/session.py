@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import triax
+from triax.datasets import load_dataset
 from triax.environments import EnvironmentConfig
 from triax.evaluation import Evaluator, render_episode
 from triax.random import derive_seed
@@ -121,10 +122,15 @@ def resume(
 def begin(*, experiment: Experiment, parts: Parts) -> None:
     """Do what a run does once, before its first iteration; what is resumed has it in its checkpoint.
 
-    :param experiment: says what to load.
+    :param experiment: says what to load, and what the replay begins with.
     :param parts: whose loop is to begin.
     :raises ValueError: if what is to be loaded does not fit.
     """
+    if experiment.prefill is not None:
+        recorded = load_dataset(
+            experiment.prefill, observation_spec=parts.spec.observation, action_spec=parts.spec.action
+        )
+        parts.loop.prefill(experience=recorded.trajectory, task=recorded.row_tasks)
     for config in experiment.load:
         parts.loop.begin_with(parameters=loaded_parameters(config=config, into=parts.loop.policy_parameters()))
 

@@ -8,12 +8,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpy.typing as npt
 
 from triax.learners.interface import Learner
 from triax.random import KeyArray, derive_key
 from triax.rollout import Fleet, FleetReport
 from triax.trees import Tree, to_numpy, tree_dataclass
-from triax.types import ActionMode, EpisodeSummary
+from triax.types import ActionMode, EpisodeSummary, Trajectory
 
 COLLECT_SECONDS = 1.0
 """So long a loop waits for a fleet before it comes back to its boundary, where signals are heard."""
@@ -119,6 +120,18 @@ class Loop(abc.ABC):
         """
         self.learner_state = self.learner.with_policy_parameters(
             state=self.learner_state, parameters=to_device(parameters)
+        )
+
+    def prefill(self, *, experience: Trajectory, task: npt.NDArray[Any]) -> None:
+        """Take in recorded experience, before the first iteration.
+
+        :param experience: episodes one after the other, [T, 1].
+        :param task: the task of each row, [T, 1].
+        :raises ValueError: if the loop keeps no experience.
+        """
+        raise ValueError(
+            f"Experiment.prefill is set, and {type(self.learner).__name__} has no replay that could be filled; leave "
+            "it out."
         )
 
     def agent_parameters(self) -> Tree:
