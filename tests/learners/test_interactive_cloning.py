@@ -80,7 +80,7 @@ def test_the_expert_labels_every_step_and_acts_in_its_share_of_them() -> None:
         parameters=learner.policy_parameters(state=state),
         carry=(),
         observation=observation,
-        is_first=np.zeros(2000, np.bool_),
+        is_first=jnp.zeros(2000, jnp.bool_),
         key=jax.random.key(1),
         mode=ActionMode.MODE,
     ).action

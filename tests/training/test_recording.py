@@ -17,13 +17,16 @@ from triax.training.recording import RecordingLimits, piece_of, record_dataset
 from triax.training.session import begin
 
 
-class Stepper:
-    """In the place of an agent: takes the same action always."""
+class Stepper(triax.Agent):
+    """Takes the same action always."""
+
+    def __init__(self) -> None:
+        """Nothing was learned."""
 
     def reset(self) -> None:
         """Nothing is remembered."""
 
-    def act(self, *, observation: Any, deterministic: bool) -> Any:
+    def act(self, *, observation: Any, deterministic: bool = True) -> Any:
         return np.int64(0) if deterministic else np.int64(1)
 
 
@@ -44,7 +47,7 @@ COUNTER = triax.EnvironmentConfig(factory=make)
 
 def _record(root: Path, *, id: str, deterministic: bool = True, seed: int = 0, **limits: Any) -> triax.DatasetConfig:
     record_dataset(
-        agent=Stepper(),  # type: ignore[arg-type]
+        agent=Stepper(),
         environment=COUNTER,
         dataset=id,
         limits=RecordingLimits(**limits),

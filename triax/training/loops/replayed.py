@@ -101,8 +101,8 @@ class ReplayLoop(FleetLoop):
         """Fill the replay; see :meth:`Loop.prefill`. Environments get episodes in turn, as each has its own place."""
         if self.learner.extras_spec:
             raise ValueError(
-                f"Experiment.prefill is set, and {type(self.learner).__name__} needs {sorted(self.learner.extras_spec)} "
-                "beside each action, which recordings do not have; leave it out."
+                f"Experiment.prefill is set, and {type(self.learner).__name__} needs "
+                f"{sorted(self.learner.extras_spec)} beside each action, which recordings do not have; leave it out."
             )
         if self.learner.ingests:
             self.learner_state, _ = self._ingest(state=self.learner_state, chunk=experience)
