@@ -11,7 +11,11 @@ from triax.evaluation import EvaluationConfig
 from triax.learners.a2c import A2CConfig
 from triax.learners.actor_critic import Generalised, MonteCarlo, NStep
 from triax.learners.bc import BCConfig
-from triax.learners.optimizer import OptimizerConfig
+from triax.learners.cloning import ExpertFunction
+from triax.learners.dagger import DAggerConfig
+from triax.learners.mtbc import MTBCConfig
+from triax.learners.online_supervised import OnlineSupervisedConfig
+from triax.learners.optimizer import OptimizerConfig, PartConfig
 from triax.learners.ppo import PPOConfig
 from triax.learners.registry import register
 from triax.learners.reinforce import ReinforceConfig
@@ -35,6 +39,8 @@ from triax.training import (
     Callback,
     CheckpointConfig,
     Experiment,
+    ExpertRun,
+    LoadConfig,
     LoopConfig,
     StopConfig,
     TrainingInterrupted,
@@ -54,24 +60,31 @@ __all__ = [
     "BCConfig",
     "Callback",
     "CheckpointConfig",
+    "DAggerConfig",
     "DatasetConfig",
     "ElementOf",
     "EncoderConfig",
     "EnvironmentConfig",
     "EvaluationConfig",
     "Experiment",
+    "ExpertFunction",
+    "ExpertRun",
     "Generalised",
     "ImageEncoderConfig",
     "LinearSchedule",
+    "LoadConfig",
     "LoopConfig",
     "MLPConfig",
+    "MTBCConfig",
     "MaskOf",
     "MonteCarlo",
     "NStep",
     "NetworkConfig",
     "ObGDConfig",
+    "OnlineSupervisedConfig",
     "OptimizerConfig",
     "PPOConfig",
+    "PartConfig",
     "PinkNoise",
     "ReinforceConfig",
     "ReplayConfig",

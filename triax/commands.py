@@ -9,10 +9,11 @@ from typing import Literal, TypeAlias
 import numpy as np
 import tyro
 
+from triax.datasets import DatasetNotes
 from triax.evaluation import EvaluationConfig, Evaluator, render_episode
 from triax.runs import RunDirectory, compare_runs, plot_run, write_video
 from triax.training.agent import load_agent
-from triax.training.recording import record_dataset
+from triax.training.recording import RecordingLimits, record_dataset
 from triax.training.session import TrainingResult, resume, stored_environment
 
 CheckpointChoice: TypeAlias = Literal["last", "best"] | int
@@ -148,7 +149,15 @@ class Record(RunCommand):
     dataset: str
     """The dataset's id, such as pendulum/expert-v0."""
     episodes: int = 20
-    """How many."""
+    """So many at most."""
+    steps: int | None = None
+    """So many steps of all episodes together; by default as many as they have."""
+    episode_steps: int | None = None
+    """Cut each episode off after so many steps."""
+    piece_steps: int | None = None
+    """Record of each episode a piece of so many successive steps, at a random place."""
+    task: str | None = None
+    """What is to be done, in words, for the metadata."""
     checkpoint: CheckpointChoice = "best"
     """The newest, the one with the best evaluation, or the one of these steps."""
     seed: int = 0
@@ -161,14 +170,25 @@ class Record(RunCommand):
     def run(self, *, run_directory: Path) -> None:
         """Play, record, and say what was recorded."""
         run = RunDirectory.open(run_directory)
+        agent = load_agent(run_directory=run_directory, checkpoint=self.checkpoint)
         returns = record_dataset(
-            agent=load_agent(run_directory=run_directory, checkpoint=self.checkpoint),
+            agent=agent,
             environment=stored_environment(run=run),
             dataset=self.dataset,
-            episodes=self.episodes,
+            limits=RecordingLimits(
+                episodes=self.episodes,
+                steps=self.steps,
+                episode_steps=self.episode_steps,
+                piece_steps=self.piece_steps,
+            ),
             seed=self.seed,
             deterministic=not self.stochastic,
             root=self.root,
+            notes=DatasetNotes(
+                task=self.task,
+                algorithm=type(agent.learner).__name__,
+                description=f"{'Sampled' if self.stochastic else 'Deterministic'} actions, recorded by Triax.",
+            ),
         )
         print(f"recorded {len(returns)} episodes as {self.dataset}, mean return {np.mean(returns):.5g}")
 

@@ -6,7 +6,7 @@ checked (shapes, types); the copies that JAX makes while it transforms are not, 
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias, TypeVar, cast, dataclass_transform
 
 import jax
@@ -96,6 +96,44 @@ def tree_select(*, where: Any, true: _T, false: _T) -> _T:
         return jnp.where(jnp.reshape(where, where.shape + (1,) * (a.ndim - where.ndim)), a, b)
 
     return tree_map(select, true, false)
+
+
+def leaves_by_path(tree: Tree) -> dict[str, Any]:
+    """List the leaves of a tree by their paths, such as ``actor/torso/layers/0/kernel``.
+
+    :param tree: a tree of arrays.
+    :return: the leaves, in the tree's order.
+    """
+    return {path_name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+
+
+def path_name(path: Any) -> str:
+    """Write a path of JAX's, as :func:`jax.tree_util.tree_leaves_with_path` gives it.
+
+    :param path: the keys.
+    :return: their names, with / between them.
+    """
+    return jax.tree_util.keystr(path, simple=True, separator="/")
+
+
+def is_within(*, path: str, part: str) -> bool:
+    """Say whether a leaf belongs to a part of its tree.
+
+    :param path: of the leaf.
+    :param part: the part's path; empty for the whole tree.
+    :return: whether it does.
+    """
+    return not part or path == part or path.startswith(f"{part}/")
+
+
+def part_names(paths: Iterable[str], *, depth: int = 2) -> str:
+    """Name the parts of a tree, for messages.
+
+    :param paths: of its leaves.
+    :param depth: how far down.
+    :return: the parts, with commas between them.
+    """
+    return ", ".join(dict.fromkeys("/".join(path.split("/")[:depth]) for path in paths)) or "nothing"
 
 
 def to_numpy(tree: _T) -> _T:

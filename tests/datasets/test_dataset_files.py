@@ -264,3 +264,136 @@ def test_trap_23_loading_brings_no_random_state_along(tmp_path: Path) -> None:
 def test_importing_the_package_does_not_import_minari() -> None:
     code = "import sys, triax.datasets; assert 'minari' not in sys.modules and 'h5py' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def _link_outside(file: Any, folder: Path) -> None:
+    import h5py
+
+    del file["episode_0/rewards"]
+    file["episode_0/rewards"] = h5py.ExternalLink("other.hdf5", "/rewards")
+
+
+def _link_inside(file: Any, folder: Path) -> None:
+    import h5py
+
+    file["episode_2"] = h5py.SoftLink("/episode_0")
+
+
+def _external_values(file: Any, folder: Path) -> None:
+    (folder / "raw").write_bytes(bytes(24))
+    del file["episode_0/rewards"]
+    file["episode_0"].create_dataset("rewards", (3,), "f8", external=[(str(folder / "raw"), 0, 24)])
+
+
+def _virtual(file: Any, folder: Path) -> None:
+    import h5py
+
+    layout = h5py.VirtualLayout(shape=(3,), dtype="f8")
+    layout[:] = h5py.VirtualSource("other.hdf5", "rewards", shape=(3,))
+    del file["episode_0/rewards"]
+    file["episode_0"].create_virtual_dataset("rewards", layout)
+
+
+def _references(file: Any, folder: Path) -> None:
+    import h5py
+
+    del file["episode_0/rewards"]
+    file["episode_0"].create_dataset("rewards", data=[file["episode_1"].ref] * 3, dtype=h5py.ref_dtype)
+
+
+def _vectors(file: Any, folder: Path) -> None:
+    import h5py
+
+    file["episode_0"].create_dataset("extra", (3,), dtype=h5py.vlen_dtype(np.float64))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (_link_outside, r"a link to somewhere else at /episode_0/rewards"),
+        (_link_inside, r"a link to somewhere else at /episode_2"),
+        (_external_values, r"values lie in other files at /episode_0/rewards"),
+        (_virtual, r"values lie in other files at /episode_0/rewards"),
+        (_references, r"an array of objects \(object\) at /episode_0/rewards"),
+        (_vectors, r"an array of objects \(object\) at /episode_0/extra"),
+    ],
+)
+def test_what_leads_out_of_the_file_and_objects_are_refused(tmp_path: Path, spoil: Any, message: str) -> None:
+    h5py: Any = pytest.importorskip("h5py")
+    folder = write(tmp_path, episodes=record(lengths=[3, 3])) / "data"
+    config = DatasetConfig(id="made/up-v0", root=tmp_path)
+    assert load_dataset(config).steps == 6
+    with h5py.File(folder / "main_data.hdf5", "a") as file:
+        spoil(file, folder)
+    with pytest.raises(ValueError, match=message):
+        load_dataset(config)
+
+
+def test_the_environment_that_a_file_names_is_neither_imported_nor_made(tmp_path: Path) -> None:
+    folder = write(tmp_path, episodes=record(lengths=[3])) / "data"
+    metadata = json.loads((folder / "metadata.json").read_text())
+    # Making this one would import a module that is not there.
+    specification = {"id": "Made-v0", "entry_point": "no_such_module:Environment", "additional_wrappers": []}
+    metadata["env_spec"] = json.dumps(specification)
+    (folder / "metadata.json").write_text(json.dumps(metadata))
+    config = DatasetConfig(id="made/up-v0", root=tmp_path)
+    assert load_dataset(config).steps == 3
+    del metadata["action_space"]
+    (folder / "metadata.json").write_text(json.dumps(metadata))
+    with pytest.raises(ValueError, match="does not say what its spaces are"):
+        load_dataset(config)
+
+
+def test_so_many_transitions_are_read_and_the_last_episode_is_cut_off(tmp_path: Path) -> None:
+    write(tmp_path, episodes=record(lengths=[2, 3, 2]))
+
+    def read(**options: Any) -> Dataset:
+        return load_dataset(DatasetConfig(id="made/up-v0", root=tmp_path, **options))
+
+    cut = read(transitions=4)
+    assert (cut.steps, cut.episodes, episode_names(cut)) == (4, 2, [0, 1])
+    # Episode 0 ended by itself; episode 1 is cut off after its second step, and bootstraps (trap 11).
+    assert cut.trajectory.observation[:, 0].tolist() == [[0, 0], [0, 1], [0, 2], [1, 0], [1, 1], [1, 2]]
+    assert cut.trajectory.terminated[:, 0].tolist() == [False, True, False, False, False]
+    assert cut.trajectory.truncated[:, 0].tolist() == [False, False, False, False, True]
+    assert cut.trajectory.is_last[:, 0].tolist() == [False, False, True, False, False, True]
+    assert cut.returns.tolist() == [1.0, 21.0]
+    # Exactly at an episode's end nothing is cut.
+    whole = read(transitions=5)
+    assert whole.episodes == 2
+    assert whole.trajectory.terminated[-1, 0]
+    assert not whole.trajectory.truncated[-1, 0]
+    # Of the episodes that a seed chooses.
+    assert read(episodes=2, episodes_seed=1, transitions=3).steps == 3
+    with pytest.raises(ValueError, match="transitions is 8, but the dataset has 7"):
+        read(transitions=8)
+    with pytest.raises(ValueError, match=r"DatasetConfig.transitions is 0"):
+        read(transitions=0)
+
+
+def test_statistics_by_hand(tmp_path: Path) -> None:
+    # Returns: 0 + 1 = 1, and 10 + 11 + 12 = 33.
+    found = made_dataset(tmp_path, lengths=[2, 3], task=4).statistics()
+    assert (found.episodes, found.steps, found.mean_return, found.return_deviation) == (2, 5, 17.0, 16.0)
+    assert (found.lowest_return, found.highest_return) == (1.0, 33.0)
+    assert (found.shortest_episode, found.longest_episode, found.terminated_share) == (2, 3, 1.0)
+    assert found.episodes_of_task == {4: 2}
+
+
+def test_the_physics_of_each_episode_and_the_task_are_noted(tmp_path: Path) -> None:
+    import minari.dataset.minari_storage
+
+    episodes = [
+        dataclasses.replace(episode, physics={"mass": 1.5 + n}) for n, episode in enumerate(record(lengths=[2, 3]))
+    ]
+    folder = write_dataset(
+        id="made/up-v0",
+        episodes=episodes,
+        observation_space=OBSERVATION_SPACE,
+        action_space=ACTION_SPACE,
+        root=tmp_path,
+        notes=DatasetNotes(task="lift"),
+    )
+    storage = minari.dataset.minari_storage.MinariStorage.read(folder / "data")
+    assert [own["physics"]["mass"] for own in storage.get_episode_metadata([0, 1])] == [1.5, 2.5]
+    assert json.loads((folder / "data" / "metadata.json").read_text())["task"] == "lift"

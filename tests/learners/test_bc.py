@@ -11,8 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from triax.learners.bc import BC, BCConfig, BCState
-from triax.learners.bc.losses import cloning_loss
+from triax.learners.bc import BC, BCConfig
+from triax.learners.cloning import CloningState
+from triax.learners.cloning.losses import cloning_loss
 from triax.learners.interface import DatasetPlan, LearnerConfig, TransitionUnit
 from triax.learners.optimizer import OptimizerConfig
 from triax.learners.registry import registered
@@ -94,23 +95,23 @@ def _dataset(batch: Transitions) -> Trajectory:
 
 
 @functools.cache
-def _trained(learner: BC, updates: int) -> tuple[BCState, UpdateOutput]:
+def _trained(learner: BC, updates: int) -> tuple[CloningState, UpdateOutput]:
     """Cloning on one batch; the outputs of all updates."""
     batch = jax.tree.map(jnp.asarray, _batch())
     dataset = jax.tree.map(jnp.asarray, _dataset(_batch()))
 
-    def train(key: jax.Array) -> tuple[BCState, UpdateOutput]:
+    def train(key: jax.Array) -> tuple[CloningState, UpdateOutput]:
         state = learner.initial_state(key=key)
         if learner.ingests:
             state, _ = learner.ingest(state=state, chunk=dataset)
         keys = jax.random.split(key, updates)
         return jax.lax.scan(lambda state, key: learner.update(state=state, batch=batch, key=key), state, keys)
 
-    result: tuple[BCState, UpdateOutput] = jax.jit(train, compiler_options=QUICK)(jax.random.key(0))
+    result: tuple[CloningState, UpdateOutput] = jax.jit(train, compiler_options=QUICK)(jax.random.key(0))
     return result
 
 
-def _act(*, learner: BC, state: BCState, observation: np.ndarray) -> Tree:
+def _act(*, learner: BC, state: CloningState, observation: np.ndarray) -> Tree:
     act = jax.jit(learner.policy.act, static_argnames="mode", compiler_options=QUICK)
     result = act(
         parameters=learner.policy_parameters(state=state),
@@ -267,11 +268,11 @@ def test_updates_are_traced_once_and_seeds_side_by_side_equal_single_runs() -> N
     learner = _learner()
     traces = []
 
-    def update(state: BCState, batch: Transitions, key: jax.Array) -> BCState:
+    def update(state: CloningState, batch: Transitions, key: jax.Array) -> CloningState:
         traces.append("update")
         return learner.update(state=state, batch=batch, key=key)[0]
 
-    def initial_state(key: jax.Array) -> BCState:
+    def initial_state(key: jax.Array) -> CloningState:
         return learner.initial_state(key=key)
 
     initial = jax.jit(jax.vmap(initial_state), compiler_options=QUICK)

@@ -8,7 +8,16 @@ import numpy as np
 import optax
 import pytest
 
-from triax.learners.optimizer import OptimizerConfig, Trainable, apply_gradients, initial_trainable, moved_towards
+from triax.learners.optimizer import (
+    OptimizerConfig,
+    PartConfig,
+    Trainable,
+    apply_gradients,
+    by_part,
+    initial_trainable,
+    moved_towards,
+)
+from triax.trees import tree_dataclass
 
 PARAMETERS = {"a": np.array([1.0, -2.0], np.float32), "b": (np.array([[3.0]], np.float32),)}
 GRADIENTS = {"a": np.array([0.3, -0.1], np.float32), "b": (np.array([[4.0]], np.float32),)}
@@ -150,3 +159,59 @@ def test_values_without_meaning_are_refused(changes: dict[str, Any], message: st
 
 def test_a_whole_number_is_a_learning_rate_too() -> None:
     assert OptimizerConfig(learning_rate=1).learning_rate == 1
+
+
+def _parts_after(config: OptimizerConfig, *, steps: int = 3) -> dict[str, Any]:
+    """Parameters {torso: {kernel, bias}, head: …}, all 1, after some steps with the gradient 2."""
+    optimizer = config.build()
+    parameters = {"torso": {"kernel": jnp.ones(2), "bias": jnp.ones(1)}, "head": jnp.ones(1)}
+    trainable = initial_trainable(parameters=parameters, optimizer=optimizer)
+    for _ in range(steps):
+        gradients = jax.tree.map(lambda leaf: 2.0 * jnp.ones_like(leaf), parameters)
+        trainable = apply_gradients(trainable=trainable, gradients=gradients, optimizer=optimizer)
+    result: dict[str, Any] = jax.device_get(trainable.parameters)
+    return result
+
+
+def test_parts_are_frozen_or_have_optimisers_of_their_own() -> None:
+    # Under constant gradients Adam moves by its learning rate; a frozen part by nothing, weight decay included.
+    own = PartConfig(path="torso/bias", optimizer=OptimizerConfig(learning_rate=0.01))
+    config = OptimizerConfig(learning_rate=0.1, parts=(PartConfig(path="torso"), own))
+    after = _parts_after(config)
+    np.testing.assert_array_equal(after["torso"]["kernel"], [1.0, 1.0])
+    np.testing.assert_allclose(after["torso"]["bias"], 0.97, rtol=1e-5)
+    np.testing.assert_allclose(after["head"], 0.7, rtol=1e-5)
+    decayed = _parts_after(OptimizerConfig(learning_rate=0.1, weight_decay=0.5, parts=(PartConfig(path="torso"),)))
+    np.testing.assert_array_equal(decayed["torso"]["kernel"], [1.0, 1.0])
+    assert decayed["head"] < after["head"]
+
+
+def test_parts_within_one_of_two_networks() -> None:
+    @tree_dataclass
+    class Networks:
+        actor: Any
+        critic: Any
+
+    optimizer = by_part(
+        optimizers={
+            "actor": OptimizerConfig(learning_rate=0.1, parts=(PartConfig(path="actor/torso"),)).build(),
+            "critic": OptimizerConfig(learning_rate=0.2).build(),
+        }
+    )
+    parameters = Networks(actor={"torso": jnp.ones(1), "head": jnp.ones(1)}, critic={"torso": jnp.ones(1)})
+    gradients = jax.tree.map(jnp.ones_like, parameters)
+    after = apply_gradients(
+        trainable=initial_trainable(parameters=parameters, optimizer=optimizer),
+        gradients=gradients,
+        optimizer=optimizer,
+    ).parameters
+    moved = [1.0 - float(leaf[0]) for leaf in (after.actor["torso"], after.actor["head"], after.critic["torso"])]
+    np.testing.assert_allclose(moved, [0.0, 0.1, 0.2], atol=1e-5)
+
+
+def test_a_part_that_is_not_there_is_refused_with_those_that_are() -> None:
+    config = OptimizerConfig(parts=(PartConfig(path="tors"),))
+    with pytest.raises(ValueError, match=r"path 'tors', where there are no parameters; there are: .*head.*torso/bias"):
+        _parts_after(config)
+    with pytest.raises(ValueError, match="parts="):
+        OptimizerConfig(parts=(PartConfig(path="a"), PartConfig(path="a")))

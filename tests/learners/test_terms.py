@@ -12,7 +12,8 @@ from jaxtyping import Array, Float
 from triax.learners.a2c import A2CConfig
 from triax.learners.actor_critic.losses import loss_inputs
 from triax.learners.actor_critic.state import ActorCriticNetworks, ActorCriticStatistics, PreparedRows
-from triax.learners.bc import BCConfig, CloningInputs
+from triax.learners.bc import BCConfig
+from triax.learners.cloning import CloningInputs
 from triax.learners.terms import EntropyBonus, LinearSchedule, LossTerm, SquaredParameters, value_after, weighted_sum
 from triax.networks import Bernoulli
 
@@ -90,6 +91,7 @@ def test_trap_06_the_same_terms_make_losses_of_reinforcement_and_of_imitation() 
         distribution=BIT,
         action=jnp.array([[1], [0]], jnp.int8),
         weight=jnp.ones(2),
+        task=jnp.zeros(2, jnp.int32),
         parameters={"a": jnp.array([3.0, 4.0])},
         key=jax.random.key(0),
     )
@@ -127,3 +129,24 @@ def test_trap_06_the_same_terms_make_losses_of_reinforcement_and_of_imitation() 
         "explained_variance",
     }  # fmt: skip
     assert {type(term) for term in BCConfig().terms} & {type(term) for term in A2CConfig().terms} == {EntropyBonus}
+
+
+def test_parameters_are_held_small_in_parts() -> None:
+    inputs = CloningInputs(
+        distribution=BIT,
+        action=jnp.array([[1], [0]], jnp.int8),
+        weight=jnp.ones(2),
+        task=jnp.zeros(2, jnp.int32),
+        parameters={"torso": {"kernel": jnp.array([3.0])}, "head": jnp.array([4.0])},
+        key=jax.random.key(0),
+    )
+    # 2 · ½ · 3² + ½ · 4² = 17.
+    terms = (SquaredParameters(part="torso", weight=2.0), SquaredParameters(part="head"))
+    total, reported = weighted_sum(terms=terms, inputs=inputs, updates=START)
+    assert float(total) == 17.0
+    assert {name: float(value) for name, value in reported.items()} == {
+        "squared_parameters_of_torso": 4.5,
+        "squared_parameters_of_head": 8.0,
+    }
+    with pytest.raises(ValueError, match=r"part='tor' names nothing; there are: .*torso/kernel"):
+        SquaredParameters(part="tor").value(inputs)

@@ -1,6 +1,6 @@
 """Recorded experience: write, read, select, split; and draw batches of it as from a replay."""
 
-from triax.datasets.dataset import Dataset, DatasetSplit, join_datasets
+from triax.datasets.dataset import Dataset, DatasetSplit, DatasetStatistics, join_datasets
 from triax.datasets.files import list_datasets
 from triax.datasets.loading import DatasetConfig, load_dataset
 from triax.datasets.source import DatasetSource, DatasetState
@@ -13,6 +13,7 @@ __all__ = [
     "DatasetSource",
     "DatasetSplit",
     "DatasetState",
+    "DatasetStatistics",
     "RecordedEpisode",
     "join_datasets",
     "list_datasets",

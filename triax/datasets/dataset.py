@@ -93,6 +93,58 @@ class Dataset:
             tasks=tuple(self.tasks[number] for number in numbers),
         )
 
+    def first(self, *, transitions: int) -> "Dataset":
+        """Take so many steps from the start. The episode in which they end is cut off there: it is truncated.
+
+        :param transitions: how many.
+        :return: a dataset of copies.
+        :raises ValueError: if there are not so many.
+        """
+        if not 1 <= transitions <= self.steps:
+            raise ValueError(f"transitions is {transitions}, but the dataset has {self.steps}; choose from 1 to that.")
+        starts, ends = self._bounds()
+        before = np.concatenate([[0], np.cumsum(ends - starts)])
+        last = int(np.searchsorted(before, transitions)) - 1
+        whole = self.select(episodes=range(last + 1))
+        rows = int(starts[last]) + transitions - int(before[last])
+        stored = tree_map(lambda leaf: leaf[:rows], whole.trajectory)
+        truncated, is_last = stored.truncated.copy(), whole.trajectory.is_last[: rows + 1].copy()
+        truncated[-1] |= ~np.asarray(stored.terminated[-1])
+        is_last[-1] = True
+        return dataclasses.replace(
+            whole,
+            trajectory=Trajectory(
+                observation=tree_map(lambda leaf: leaf[: rows + 1], whole.trajectory.observation),
+                action=stored.action,
+                reward=stored.reward,
+                terminated=stored.terminated,
+                truncated=truncated,
+                is_first=whole.trajectory.is_first[: rows + 1],
+                is_last=is_last,
+            ),
+        )
+
+    def statistics(self) -> "DatasetStatistics":
+        """Describe what was recorded.
+
+        :return: numbers of episodes and steps, returns and lengths.
+        """
+        starts, ends = self._bounds()
+        lengths, returns = ends - starts, self.returns
+        numbers, counts = np.unique(np.asarray(self.tasks), return_counts=True)
+        return DatasetStatistics(
+            episodes=self.episodes,
+            steps=self.steps,
+            mean_return=float(returns.mean()),
+            return_deviation=float(returns.std()),
+            lowest_return=float(returns.min()),
+            highest_return=float(returns.max()),
+            shortest_episode=int(lengths.min()),
+            longest_episode=int(lengths.max()),
+            terminated_share=float(np.sum(self.trajectory.terminated)) / self.episodes,
+            episodes_of_task=dict(zip(numbers.tolist(), counts.tolist(), strict=True)),
+        )
+
     def subsample(self, *, episodes: int, seed: int | None = None) -> "Dataset":
         """Take so many episodes.
 
@@ -129,6 +181,34 @@ class Dataset:
         """The rows of the first and of the final observation of each episode."""
         first, last = np.asarray(self.trajectory.is_first), np.asarray(self.trajectory.is_last)
         return np.flatnonzero(first[:, 0]), np.flatnonzero(last[:, 0])
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DatasetStatistics:
+    """What a dataset holds, in numbers. Returns are undiscounted.
+
+    :ivar episodes: how many.
+    :ivar steps: actions taken in all of them.
+    :ivar mean_return: over episodes.
+    :ivar return_deviation: standard deviation of the returns.
+    :ivar lowest_return: of an episode.
+    :ivar highest_return: of an episode.
+    :ivar shortest_episode: steps.
+    :ivar longest_episode: steps.
+    :ivar terminated_share: of the episodes; the others were cut off.
+    :ivar episodes_of_task: how many episodes each task has.
+    """
+
+    episodes: int
+    steps: int
+    mean_return: float
+    return_deviation: float
+    lowest_return: float
+    highest_return: float
+    shortest_episode: int
+    longest_episode: int
+    terminated_share: float
+    episodes_of_task: dict[int, int]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -4,12 +4,14 @@ Nothing random comes along: neither Minari's generator of episodes nor the state
 """
 
 import dataclasses
+import math
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
+from triax.datasets.checking import check_files
 from triax.datasets.dataset import Dataset, choose_episodes, join_trajectories
 from triax.datasets.files import data_folder, datasets_root, list_datasets
 from triax.spaces import BoxLeaf, DiscreteLeaf, Leaf, Role, SpaceSpec, space_spec
@@ -32,13 +34,23 @@ class DatasetConfig:
     """So many of the episodes; None: all."""
     episodes_seed: int | None = None
     """Of the choice of episodes; None: the first ones."""
+    transitions: int | None = None
+    """So many steps: whole episodes of those chosen, in their order, the last of them cut off; None: all."""
     task: int = 0
     """The number that all its rows carry as their task."""
+    share: float = 1.0
+    """Its part of each batch where there are several datasets, in relation to the other ones' shares."""
 
     def __post_init__(self) -> None:
         data_folder(id=self.id, root=self.root)
+        if self.task < 0:
+            raise ValueError(f"DatasetConfig.task is {self.task}; tasks are numbered from 0.")
+        if not (self.share > 0.0 and math.isfinite(self.share)):
+            raise ValueError(f"DatasetConfig.share is {self.share}; give a positive number, or leave the dataset out.")
         if self.episodes is not None and self.episodes < 1:
             raise ValueError(f"DatasetConfig.episodes is {self.episodes}; give at least 1, or None for all.")
+        if self.transitions is not None and self.transitions < 1:
+            raise ValueError(f"DatasetConfig.transitions is {self.transitions}; give at least 1, or None for all.")
 
 
 def load_dataset(
@@ -55,7 +67,8 @@ def load_dataset(
     :return: the dataset.
     :raises FileNotFoundError: if there is no such dataset, with a list of those that are there.
     :raises UnsupportedSpace: if one of its spaces has no inside form.
-    :raises ValueError: if its spaces are others than the specs, or it has no episodes, or an episode is damaged.
+    :raises ValueError: if its spaces are others than the specs, it has no episodes or too few steps, an episode is
+        damaged, or its files hold what could lead elsewhere; see :mod:`triax.datasets.checking`.
     """
     folder = data_folder(id=config.id, root=config.root)
     if not (folder / "metadata.json").is_file():
@@ -64,6 +77,7 @@ def load_dataset(
             f"there is no dataset {config.id!r} in {datasets_root(root=config.root)}; there are: {there}. Record one "
             f"with `triax record`, or fetch a public one with `minari download {config.id}`."
         )
+    check_files(id=config.id, folder=folder)
     from minari.dataset.minari_storage import MinariStorage  # slow to import
 
     storage = MinariStorage.read(folder)
@@ -86,12 +100,13 @@ def load_dataset(
         )
         for episode in storage.get_episodes(numbers)
     ]
-    return Dataset(
+    dataset = Dataset(
         trajectory=join_trajectories(parts),
         observation_spec=observation_spec or observations,
         action_spec=action_spec or actions,
         tasks=(config.task,) * len(parts),
     )
+    return dataset if config.transitions is None else dataset.first(transitions=config.transitions)
 
 
 def _episode(*, where: str, episode: dict[str, Any], observations: SpaceSpec, actions: SpaceSpec) -> Trajectory:

@@ -5,7 +5,7 @@ import importlib.metadata
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ class RecordedEpisode:
     :ivar terminated: whether the last action ended the episode for good.
     :ivar truncated: whether the episode was cut off after the last action.
     :ivar seed: with which the environment was reset; None if it is not known.
+    :ivar physics: the values of the episode's randomised parameters, by their names.
     """
 
     observations: Sequence[Any]
@@ -35,6 +36,7 @@ class RecordedEpisode:
     terminated: bool
     truncated: bool
     seed: int | None = None
+    physics: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,6 +50,7 @@ class DatasetNotes:
     :ivar code: where the code is that recorded it.
     :ivar random_return: the mean return of a random policy, by which Minari normalises scores.
     :ivar expert_return: the mean return of an expert, likewise.
+    :ivar task: what was to be done, in words.
     """
 
     description: str | None = None
@@ -57,6 +60,7 @@ class DatasetNotes:
     code: str | None = None
     random_return: float | None = None
     expert_return: float | None = None
+    task: str | None = None
 
 
 def write_dataset(
@@ -111,6 +115,9 @@ def write_dataset(
         )
         storage.update_metadata(_metadata(id=id, episodes=episodes, environment=environment, notes=notes))
         storage.update_episodes([EpisodeBuffer(**buffer) for buffer in buffers])
+        storage.update_episode_metadata(
+            [{f"physics/{name}": float(value) for name, value in episode.physics.items()} for episode in episodes]
+        )
         aside.chmod(0o755)
         os.rename(aside, folder)
     except BaseException:
@@ -186,6 +193,7 @@ def _metadata(
         "code_permalink": notes.code,
         "ref_min_score": notes.random_return,
         "ref_max_score": notes.expert_return,
+        "task": notes.task,
         "env_spec": _environment_spec(environment),
     }
     return {

@@ -1,10 +1,11 @@
 """The policy that learners with an actor share: the distribution that a network gives, without memory."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from jaxtyping import Array, Bool
 
-from triax.networks import ActorModel, Distribution, FunctionalNetwork, ObservationStatistics
+from triax.networks import Distribution, FunctionalNetwork, ObservationStatistics
 from triax.random import KeyArray
 from triax.spaces import BoxLeaf, SpaceSpec
 from triax.trees import Tree, tree_dataclass
@@ -33,7 +34,7 @@ class ActorPolicy:
     :param stores_log_probability: whether rollout is to store the log-probability of each action.
     """
 
-    def __init__(self, *, actor: FunctionalNetwork[ActorModel], stores_log_probability: bool = False) -> None:
+    def __init__(self, *, actor: FunctionalNetwork[Any], stores_log_probability: bool = False) -> None:
         self._actor = actor
         self._stores_log_probability = stores_log_probability
 
@@ -61,7 +62,8 @@ class ActorPolicy:
         """
         if parameters.statistics is not None:
             observation = parameters.statistics.normalise(observation=observation)
-        return self._actor.bind(parameters=parameters.actor)(observation)
+        distribution: Distribution = self._actor.bind(parameters=parameters.actor)(observation)
+        return distribution
 
     def act(
         self,

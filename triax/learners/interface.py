@@ -48,13 +48,15 @@ class ReplayPlan:
     :ivar batch_size: rows a batch.
     :ivar unit: what a row is.
     :ivar updates_per_step: updates per environment step, above or below one.
-    :ivar warmup_steps: environment steps of random actions before the first update.
+    :ivar warmup_steps: environment steps before the first update.
+    :ivar random_warmup: whether these are taken with random actions, which have no extras; else by the policy.
     """
 
     batch_size: int
     unit: Unit
     updates_per_step: float = 1.0
     warmup_steps: int = 1000
+    random_warmup: bool = True
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -66,6 +68,7 @@ class DatasetPlan:
     :ivar held_out_fraction: share of the episodes kept for the held-out loss, in [0, 1).
     :ivar held_out_interval: updates between looks at the held-out loss.
     :ivar patience: end after so many looks without improvement, and keep the best policy; None: never.
+    :ivar tasks: how many tasks the learner tells apart, from 0 on: rows of others are refused; None: it does not.
     """
 
     batch_size: int
@@ -73,6 +76,7 @@ class DatasetPlan:
     held_out_fraction: float = 0.0
     held_out_interval: int = 500
     patience: int | None = None
+    tasks: int | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -109,8 +113,13 @@ class Learner(abc.ABC, Generic[StateT]):
         """How it acts."""
 
     @property
+    def rollout_policy(self) -> Policy:
+        """How experience is made while it learns: by its policy, unless someone else is to act."""
+        return self.policy
+
+    @property
     def extras_spec(self) -> Mapping[str, SpaceSpec]:
-        """What rollout stores beside each action: a spec for each name in ``PolicyOutput.extras``."""
+        """What rollout stores beside each action: a spec for each name in ``extras`` of the rollout policy's output."""
         return {}
 
     @abc.abstractmethod
@@ -147,6 +156,23 @@ class Learner(abc.ABC, Generic[StateT]):
         :param state: the state.
         :return: a pytree, for :meth:`triax.types.Policy.act`.
         """
+
+    def rollout_parameters(self, *, state: StateT) -> Tree:
+        """Extract all that the rollout policy acts with.
+
+        :param state: the state.
+        :return: a pytree, for ``rollout_policy.act``.
+        """
+        return self.policy_parameters(state=state)
+
+    def with_policy_parameters(self, *, state: StateT, parameters: Tree) -> StateT:
+        """Put other parameters in the place of those of the policy, to begin with what another run has learned.
+
+        :param state: the state.
+        :param parameters: structured as what :meth:`policy_parameters` gives.
+        :return: the new state; the optimiser's is as it was.
+        """
+        raise TypeError(f"{type(self).__name__} cannot begin with parameters of another run; leave Experiment.load.")
 
     def held_out_loss(self, *, state: StateT, batch: Any) -> Tree:
         """Compute the loss on data that is not learned from; learners with a :class:`DatasetPlan` offer it.

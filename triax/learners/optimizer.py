@@ -8,9 +8,24 @@ import jax
 import optax
 from jaxtyping import Array, Float
 
-from triax.trees import Tree, tree_dataclass
+from triax.trees import Tree, is_within, part_names, path_name, tree_dataclass
 
 GradientTransformation: TypeAlias = Any
+
+
+REST = "(rest)"
+"""The label of parameters that no part names."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PartConfig:
+    """How one part of the parameters is optimised, apart from the rest."""
+
+    path: str
+    """Where it stands among the parameters, such as ``torso``, or ``actor/torso`` where actor and critic share an
+    optimiser. Of a part and a part of it, the smaller one decides."""
+    optimizer: "OptimizerConfig | None" = None
+    """Its own optimiser; None: it is frozen."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,6 +50,8 @@ class OptimizerConfig:
     """Decay of its running square."""
     epsilon: float = 1e-8
     """Added to the root of the running square."""
+    parts: tuple[PartConfig, ...] = ()
+    """Parts of the parameters that are frozen, or have an optimiser of their own, clipping and schedule included."""
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -59,14 +76,24 @@ class OptimizerConfig:
                 f"schedule={self.schedule!r} needs schedule_updates, the number of updates after which it ends; it is "
                 f"{self.schedule_updates}."
             )
+        if len({part.path for part in self.parts}) < len(self.parts) or not all(part.path for part in self.parts):
+            raise ValueError(f"parts={[part.path for part in self.parts]} must have paths, each once.")
         if self.max_gradient_norm is not None and self.max_gradient_norm <= 0.0:
             raise ValueError(f"max_gradient_norm={self.max_gradient_norm} must be above 0, or None.")
 
     def build(self) -> GradientTransformation:
-        """Build the Optax chain.
+        """Build the Optax chain, or one for each part.
 
         :return: a gradient transformation.
         """
+        if not self.parts:
+            return self._chain()
+        parts = {
+            part.path: optax.set_to_zero() if part.optimizer is None else part.optimizer.build() for part in self.parts
+        }
+        return by_path(parts=parts, rest=self._chain())
+
+    def _chain(self) -> GradientTransformation:
         clipping = () if self.max_gradient_norm is None else (optax.clip_by_global_norm(self.max_gradient_norm),)
         adam = optax.adamw(
             learning_rate=self._schedule(),
@@ -101,6 +128,30 @@ def by_part(*, optimizers: Mapping[str, GradientTransformation]) -> GradientTran
         )
 
     return optax.partition(dict(optimizers), labels)
+
+
+def by_path(*, parts: Mapping[str, GradientTransformation], rest: GradientTransformation) -> GradientTransformation:
+    """Give parts of a tree optimisers of their own.
+
+    :param parts: by their paths.
+    :param rest: for all other leaves.
+    :return: the Optax transformation of the whole; its ``init`` raises ValueError if a part has no parameters.
+    """
+
+    def label(path: str) -> str:
+        return max((part for part in parts if is_within(path=path, part=part)), key=len, default=REST)
+
+    def labels(parameters: Tree) -> Tree:
+        paths = [path_name(path) for path, _ in jax.tree_util.tree_leaves_with_path(parameters)]
+        for part in parts:
+            if not any(is_within(path=path, part=part) for path in paths):
+                raise ValueError(
+                    f"an optimiser's part has the path {part!r}, where there are no parameters; there are: "
+                    f"{part_names(paths)}."
+                )
+        return jax.tree_util.tree_map_with_path(lambda path, _: label(path_name(path)), parameters)
+
+    return optax.partition({**parts, REST: rest}, labels)
 
 
 @tree_dataclass

@@ -4,27 +4,28 @@ Loading an agent builds its learner from a description on disk. Only classes tha
 that the user chose to make, are built from it.
 """
 
+from collections.abc import Callable
 from typing import Any, TypeVar
 
-_Config = TypeVar("_Config", bound=type[Any])
+_Config = TypeVar("_Config", bound=Callable[..., Any])
 
-_REGISTERED: dict[str, type[Any]] = {}
+_REGISTERED: dict[str, Any] = {}
 
 
 def register(config: _Config) -> _Config:
-    """Allow a dataclass to be read back from a run directory; a decorator.
+    """Allow a dataclass, or a function that a config names, to be read back from a run directory; a decorator.
 
-    :param config: a frozen dataclass, such as a learner's config.
-    :return: the same class.
+    :param config: a frozen dataclass, such as a learner's config; or a function.
+    :return: the same.
     """
     _REGISTERED[f"{config.__module__}:{config.__qualname__}"] = config
     return config
 
 
-def registered(name: str) -> type[Any] | None:
-    """Look a class up.
+def registered(name: str) -> Any:
+    """Look a class or a function up.
 
     :param name: ``module:qualified name``.
-    :return: the class, or None if nobody registered it.
+    :return: the same, or None if nobody registered it.
     """
     return _REGISTERED.get(name)

@@ -21,7 +21,7 @@ from triax.networks import Distribution
 from triax.objectives.averages import Weight, weighted_mean
 from triax.objectives.checks import check_vectors
 from triax.random import KeyArray
-from triax.trees import Tree
+from triax.trees import Tree, is_within, leaves_by_path, part_names
 
 InputsT = TypeVar("InputsT", contravariant=True)
 
@@ -96,6 +96,11 @@ class LossTerm(abc.ABC, Generic[InputsT]):
     weight: Scheduled = 1.0
     """By which it counts in the loss; at 0 it is reported only."""
 
+    @property
+    def label(self) -> str:
+        """What it is reported under: its name, unless a loss can have several of its kind."""
+        return self.name
+
     @abc.abstractmethod
     def value(self, inputs: InputsT) -> Float[Array, ""]:
         """Compute the term, without its weight and its sign.
@@ -113,21 +118,22 @@ def weighted_sum(
     :param terms: of which it is the sum.
     :param inputs: of the terms.
     :param updates: updates so far, for weights that change.
-    :return: the loss; and of each term its value by its name and, where it is scheduled, its weight as ``NAME_weight``.
+    :return: the loss; and of each term its value by its label and, where it is scheduled, its weight as
+        ``LABEL_weight``.
     :raises ValueError: if two terms have one name, or none has a weight.
     """
-    names = [term.name for term in terms]
+    names = [term.label for term in terms]
     if len(set(names)) < len(names):
         raise ValueError(f"the terms of a loss need names of their own, and these are {names}; rename one.")
-    values = {term.name: term.value(inputs) for term in terms}
+    values = {term.label: term.value(inputs) for term in terms}
     parts = []
     for term in terms:
         weight = value_after(term.weight, updates=updates)
         if isinstance(weight, jax.Array):
-            values[f"{term.name}_weight"] = weight
+            values[f"{term.label}_weight"] = weight
         elif weight == 0.0:
             continue
-        parts.append(term.sign * weight * values[term.name])
+        parts.append(term.sign * weight * values[term.label])
     if not parts:
         raise ValueError(f"none of the terms {names} has a weight other than 0, so that there is nothing to learn.")
     return functools.reduce(operator.add, parts), values
@@ -172,13 +178,27 @@ class EntropyBonus(LossTerm[PolicyInputs]):
 @register
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SquaredParameters(LossTerm[PolicyInputs]):
-    """½ ‖θ‖² of all parameters, biases and layers' scales included: weight decay by the gradient, as opposed to the
+    """½ ‖θ‖² of the parameters, biases and layers' scales included: weight decay by the gradient, as opposed to the
     decoupled one of :class:`~triax.learners.optimizer.OptimizerConfig`.
     """
 
     name: ClassVar[str] = "squared_parameters"
 
+    part: str = ""
+    """The path of the parameters that count, such as ``torso``; empty: all of them."""
+
+    @property
+    def label(self) -> str:
+        """With the part's path."""
+        return f"{self.name}_of_{self.part}" if self.part else self.name
+
     def value(self, inputs: PolicyInputs) -> Float[Array, ""]:
-        """Sum over all parameters."""
-        leaves: list[Any] = jax.tree.leaves(inputs.parameters)
+        """Sum over the parameters.
+
+        :raises ValueError: if the part has none.
+        """
+        found = leaves_by_path(inputs.parameters)
+        leaves: list[Any] = [leaf for path, leaf in found.items() if is_within(path=path, part=self.part)]
+        if not leaves:
+            raise ValueError(f"SquaredParameters.part={self.part!r} names nothing; there are: {part_names(found)}.")
         return 0.5 * functools.reduce(operator.add, (jnp.sum(jnp.square(leaf)) for leaf in leaves))

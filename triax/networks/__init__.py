@@ -8,6 +8,7 @@ from triax.networks.functional import FunctionalNetwork
 from triax.networks.heads import ActionHead, ActionHeadConfig
 from triax.networks.mlp import MLP, MLPConfig
 from triax.networks.models import ActorModel, CriticModel, NetworkConfig, ValueModel
+from triax.networks.multi_task import MultiTaskActorModel, TaskDistribution
 from triax.networks.normalisation import ObservationStatistics, RunningMoments
 from triax.networks.sets import SetEncoder, SetEncoderConfig, SetEncoding
 
@@ -33,6 +34,7 @@ __all__ = [
     "ImageEncoderConfig",
     "Joint",
     "MLPConfig",
+    "MultiTaskActorModel",
     "NetworkConfig",
     "ObservationStatistics",
     "RunningMoments",
@@ -41,5 +43,6 @@ __all__ = [
     "SetEncoderConfig",
     "SetEncoding",
     "SquashedGaussian",
+    "TaskDistribution",
     "ValueModel",
 ]

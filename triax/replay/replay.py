@@ -102,6 +102,11 @@ class Replay:
         return self._storage.acted_count
 
     @property
+    def streams(self) -> int:
+        """Environments that have a ring each."""
+        return self._storage.streams
+
+    @property
     def uses_feedback(self) -> bool:
         """Whether the sampler uses feedback."""
         return self._sampler.uses_feedback

@@ -3,7 +3,9 @@
 from triax.training.agent import Agent, load_agent
 from triax.training.callbacks import Callback, TrainingView
 from triax.training.experiment import CheckpointConfig, Experiment, LoopConfig, StopConfig
+from triax.training.experts import ExpertRun
 from triax.training.interrupts import TrainingInterrupted
+from triax.training.loading import LoadConfig
 from triax.training.session import TrainingResult, resume, train
 
 __all__ = [
@@ -11,6 +13,8 @@ __all__ = [
     "Callback",
     "CheckpointConfig",
     "Experiment",
+    "ExpertRun",
+    "LoadConfig",
     "LoopConfig",
     "StopConfig",
     "TrainingInterrupted",

@@ -106,6 +106,18 @@ def load_agent(*, run_directory: Path | str, checkpoint: Literal["last", "best"]
     return Agent(learner=learner, parameters=jax.device_put(parameters), spec=spec)
 
 
+def resolved_checkpoint(*, run: Path, checkpoint: Literal["last", "best"] | int) -> int:
+    """Find out which checkpoint of a run is meant.
+
+    :param run: the run directory.
+    :param checkpoint: the newest, the one with the best evaluation, or the one of these steps.
+    :return: its steps.
+    :raises RunDirectoryError: if it is not a run directory.
+    :raises NoCheckpoint: if there is no such checkpoint.
+    """
+    return CheckpointStore(RunDirectory.open(run).checkpoints_path).resolve(checkpoint, full=False)
+
+
 def _batch_size(*, spec: SpaceSpec, value: Any) -> int | None:
     """Tell a batch from a single value by the number of axes of its leaves."""
     sizes: set[int | None] = set()

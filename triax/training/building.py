@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 
-from triax.datasets import Dataset, DatasetSource, load_dataset
+from triax.datasets import DatasetSource, join_datasets, load_dataset
 from triax.evaluation import Evaluator, EvaluatorProcess
 from triax.learners.interface import (
     DatasetPlan,
@@ -23,6 +23,7 @@ from triax.rollout.cluster import RayFleet
 from triax.rollout.processes import ProcessFleet
 from triax.training.experiment import Experiment
 from triax.training.loops import Loop, OfflineLoop, OnPolicyLoop, ReplayLoop
+from triax.training.recorded import load_recorded, recorded_parts
 from triax.types import EnvironmentSpec, Policy
 
 WORKER_FLEETS: dict[str, type[ProcessFleet] | type[RayFleet]] = {"processes": ProcessFleet, "ray": RayFleet}
@@ -64,8 +65,7 @@ def environment_spec(*, experiment: Experiment) -> EnvironmentSpec:
     :raises UnsupportedSpace: if a space has no inside form, or a relation names what is not there.
     """
     if experiment.environment is None:
-        assert experiment.dataset is not None
-        dataset = load_dataset(experiment.dataset)
+        dataset = load_dataset(experiment.datasets[0])
         return EnvironmentSpec(observation=dataset.observation_spec, action=dataset.action_spec)
     environment = experiment.environment.make()
     try:
@@ -111,7 +111,7 @@ def build(*, experiment: Experiment) -> Parts:
                 learner=learner,
                 spec=spec,
                 plan=plan.replay,
-                recorded_rows=plan.dataset.batch_size,
+                recorded=plan.dataset,
             )
             notes.append(loop.replay.describe_memory())
         case other:
@@ -175,7 +175,7 @@ def _fleet(*, experiment: Experiment, learner: Learner[Any], spec: EnvironmentSp
         return WORKER_FLEETS[experiment.rollout.backend](
             config=experiment.rollout,
             make=experiment.environment.make,
-            make_policy=functools.partial(make_policy, config=experiment.learner, spec=spec),
+            make_policy=functools.partial(make_rollout_policy, config=experiment.learner, spec=spec),
             observation_spec=spec.observation,
             action_spec=spec.action,
             extras_spec=learner.extras_spec,
@@ -185,7 +185,7 @@ def _fleet(*, experiment: Experiment, learner: Learner[Any], spec: EnvironmentSp
     return InlineFleet(
         config=experiment.rollout,
         make=experiment.environment.make,
-        policy=learner.policy,
+        policy=learner.rollout_policy,
         observation_spec=spec.observation,
         action_spec=spec.action,
         extras_spec=learner.extras_spec,
@@ -215,19 +215,25 @@ def _on_policy_fleet(
 
 
 def _replay_loop(
-    *, experiment: Experiment, learner: Learner[Any], spec: EnvironmentSpec, plan: ReplayPlan, recorded_rows: int = 0
+    *,
+    experiment: Experiment,
+    learner: Learner[Any],
+    spec: EnvironmentSpec,
+    plan: ReplayPlan,
+    recorded: DatasetPlan | None = None,
 ) -> ReplayLoop:
     replay = _replay(experiment=experiment, learner=learner, spec=spec, plan=plan)
     source: BatchSource = replay
-    if recorded_rows > 0:
-        dataset = DatasetSource(_dataset(experiment=experiment, learner=learner, spec=spec))
-        source = MixtureSource(
-            parts=(MixturePart(source=replay, rows=plan.batch_size), MixturePart(source=dataset, rows=recorded_rows))
-        )
+    batch_size = plan.batch_size
+    if recorded is not None:
+        datasets = load_recorded(experiment=experiment, learner=learner, plan=recorded, spec=spec)
+        parts = recorded_parts(configs=experiment.datasets, datasets=datasets, batch_size=recorded.batch_size)
+        source = MixtureSource(parts=(MixturePart(source=replay, rows=plan.batch_size), *parts))
+        batch_size += recorded.batch_size
     return ReplayLoop(
         learner=learner,
         plan=plan,
-        batch_size=plan.batch_size + recorded_rows,
+        batch_size=batch_size,
         fleet=_replay_fleet(experiment=experiment, learner=learner, spec=spec, plan=plan),
         replay=replay,
         source=source,
@@ -245,7 +251,7 @@ def _replay_fleet(*, experiment: Experiment, learner: Learner[Any], spec: Enviro
 
 
 def make_policy(*, config: LearnerConfig, spec: EnvironmentSpec) -> Policy:
-    """Make a learner's policy, for a process that acts and does not learn.
+    """Make a learner's policy, for a process that evaluates it.
 
     :param config: the learner's.
     :param spec: of its environment.
@@ -255,10 +261,23 @@ def make_policy(*, config: LearnerConfig, spec: EnvironmentSpec) -> Policy:
     return learner.policy
 
 
+def make_rollout_policy(*, config: LearnerConfig, spec: EnvironmentSpec) -> Policy:
+    """Make the policy by which a learner's experience is made, for a process that makes it.
+
+    :param config: the learner's.
+    :param spec: of its environment.
+    :return: the policy.
+    """
+    learner: Learner[Any] = config.build(observation_spec=spec.observation, action_spec=spec.action)
+    return learner.rollout_policy
+
+
 def _replay(*, experiment: Experiment, learner: Learner[Any], spec: EnvironmentSpec, plan: ReplayPlan) -> Replay:
     # A short run keeps everything in less room than the config allows, also if one worker makes all of it.
     uneven = 1 if experiment.rollout.backend == "inline" else experiment.rollout.workers
-    capacity = min(experiment.replay.capacity, max(experiment.total_steps, plan.batch_size) * uneven)
+    capacity = experiment.replay.capacity
+    if experiment.prefill is None:
+        capacity = min(capacity, max(experiment.total_steps, plan.batch_size) * uneven)
     replay = Replay(
         config=dataclasses.replace(experiment.replay, capacity=capacity),
         observation_spec=spec.observation,
@@ -270,30 +289,22 @@ def _replay(*, experiment: Experiment, learner: Learner[Any], spec: EnvironmentS
     return replay
 
 
-def _dataset(*, experiment: Experiment, learner: Learner[Any], spec: EnvironmentSpec) -> Dataset:
-    if experiment.dataset is None:
-        raise ValueError(
-            f"Experiment.dataset=None: {type(learner).__name__} learns from recorded experience; set the field."
-        )
-    return load_dataset(experiment.dataset, observation_spec=spec.observation, action_spec=spec.action)
-
-
 def _offline_loop(
     *, experiment: Experiment, learner: Learner[Any], plan: DatasetPlan, spec: EnvironmentSpec
 ) -> OfflineLoop:
-    dataset = _dataset(experiment=experiment, learner=learner, spec=spec)
+    datasets = load_recorded(experiment=experiment, learner=learner, plan=plan, spec=spec)
     held_out = None
     if plan.held_out_fraction > 0.0:
-        parts = dataset.split(
-            held_out_fraction=plan.held_out_fraction, seed=derive_seed(seed=experiment.seed, name=("held out",))
-        )
-        dataset = parts.training
-        held_out = DatasetSource(parts.held_out).everything(unit=plan.unit)
+        seed = derive_seed(seed=experiment.seed, name=("held out",))
+        parts = [dataset.split(held_out_fraction=plan.held_out_fraction, seed=seed) for dataset in datasets]
+        datasets = tuple(part.training for part in parts)
+        held_out = DatasetSource(join_datasets([part.held_out for part in parts])).everything(unit=plan.unit)
+    recorded = recorded_parts(configs=experiment.datasets, datasets=datasets, batch_size=plan.batch_size)
     return OfflineLoop(
         learner=learner,
         plan=plan,
-        training=dataset.trajectory,
-        source=DatasetSource(dataset),
+        training=join_datasets(datasets).trajectory,
+        source=recorded[0].source if len(recorded) == 1 else MixtureSource(parts=recorded),
         held_out=jax.device_put(held_out),
         updates_per_call=experiment.loop.updates_per_call,
         seed=experiment.seed,

@@ -9,7 +9,7 @@ import functools
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from triax.training.importing import importable_name
 
@@ -18,6 +18,17 @@ Description: TypeAlias = Any
 
 Resolver: TypeAlias = Callable[[str], Any]
 """From ``module:qualified name`` to the thing, or an error."""
+
+
+@runtime_checkable
+class Pinnable(Protocol):
+    """A configuration that names something which can become something else, such as the newest checkpoint of a run."""
+
+    def pinned(self) -> Any:
+        """Name what that is now.
+
+        :return: the configuration that is stored in the place of this one.
+        """
 
 
 class CannotDescribe(ValueError):
@@ -45,6 +56,7 @@ def describe(value: Any, *, path: str = "experiment") -> Description:
             raise CannotDescribe(f"{path}: the keys of a mapping must be strings that do not begin with $.")
         return {key: describe(part, path=f"{path}[{key!r}]") for key, part in value.items()}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = value.pinned() if isinstance(value, Pinnable) else value
         fields = {
             field.name: describe(getattr(value, field.name), path=f"{path}.{field.name}")
             for field in dataclasses.fields(value)

@@ -14,6 +14,7 @@ from triax.rollout import RolloutConfig
 from triax.runs import can_name_folder
 from triax.spaces import UsedBy
 from triax.training.callbacks import Callback
+from triax.training.loading import LoadConfig
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -78,8 +79,13 @@ class Experiment:
     """Where experience comes from, and where policies are evaluated."""
     relations: tuple[UsedBy, ...] = ()
     """Which choice uses which part of an action, where the action space does not say so by its form."""
-    dataset: DatasetConfig | None = None
-    """Recorded experience, for learners that need it."""
+    dataset: DatasetConfig | tuple[DatasetConfig, ...] | None = None
+    """Recorded experience, for learners that need it. Of several datasets, of one task each or not, every batch has
+    rows in the stated shares."""
+    prefill: DatasetConfig | None = None
+    """Recorded experience that the replay begins with, for learners that replay. It is not counted as steps."""
+    load: tuple[LoadConfig, ...] = ()
+    """Parts of other runs' policies that the run begins with. A resumed run does not load them again."""
     total_steps: int
     """Environment steps; updates, for offline learners."""
     seed: int = 0
@@ -112,5 +118,12 @@ class Experiment:
                 f"Experiment.learner={self.learner!r} must be a learner's config, such as triax.SACConfig(), with a "
                 "method build."
             )
-        if self.environment is None and self.dataset is None:
+        if self.environment is None and not self.datasets:
             raise ValueError("Experiment: set `environment`, `dataset` or both; there is nothing to learn from.")
+
+    @property
+    def datasets(self) -> tuple[DatasetConfig, ...]:
+        """All datasets that are named."""
+        if self.dataset is None:
+            return ()
+        return self.dataset if isinstance(self.dataset, tuple) else (self.dataset,)

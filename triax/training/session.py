@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import triax
+from triax.datasets import load_dataset
 from triax.environments import EnvironmentConfig
 from triax.evaluation import Evaluator, render_episode
 from triax.random import derive_seed
@@ -31,6 +32,7 @@ from triax.training.evaluating import BackgroundEvaluating, Evaluating, InlineEv
 from triax.training.experiment import Experiment
 from triax.training.importing import check_sources, main_module_name, resolver, source_hashes
 from triax.training.interrupts import StopRequest, TrainingInterrupted
+from triax.training.loading import loaded_parameters
 from triax.training.trainer import TRAINING_PART, Trainer, TrainingOutcome
 
 FORMAT = 1
@@ -64,6 +66,7 @@ def train(*, experiment: Experiment, run_directory: Path | str | None = None) ->
     description = describe(experiment)
     parts = build(experiment=experiment)
     try:
+        begin(experiment=experiment, parts=parts)
         path = default_run_directory(experiment.name) if run_directory is None else Path(run_directory)
         run = RunDirectory.create(path, _document(experiment=experiment, description=description, parts=parts))
         return _run(experiment=experiment, parts=parts, run=run, checkpoint=None)
@@ -109,9 +112,27 @@ def resume(
         steps = None  # Stopped before the first one: begin again.
     parts = build(experiment=experiment)
     try:
+        if steps is None:
+            begin(experiment=experiment, parts=parts)
         return _run(experiment=experiment, parts=parts, run=run, checkpoint=steps)
     finally:
         parts.close()
+
+
+def begin(*, experiment: Experiment, parts: Parts) -> None:
+    """Do what a run does once, before its first iteration; what is resumed has it in its checkpoint.
+
+    :param experiment: says what to load, and what the replay begins with.
+    :param parts: whose loop is to begin.
+    :raises ValueError: if what is to be loaded does not fit.
+    """
+    if experiment.prefill is not None:
+        recorded = load_dataset(
+            experiment.prefill, observation_spec=parts.spec.observation, action_spec=parts.spec.action
+        )
+        parts.loop.prefill(experience=recorded.trajectory, task=recorded.row_tasks)
+    for config in experiment.load:
+        parts.loop.begin_with(parameters=loaded_parameters(config=config, into=parts.loop.policy_parameters()))
 
 
 def stored_environment(*, run: RunDirectory) -> EnvironmentConfig:

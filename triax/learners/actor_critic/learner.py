@@ -170,6 +170,17 @@ class ActorCritic(Learner[ActorCriticState]):
         """
         return ActorParameters(actor=state.networks.parameters.actor, statistics=state.statistics.observation)
 
+    def with_policy_parameters(self, *, state: ActorCriticState, parameters: ActorParameters) -> ActorCriticState:
+        """Begin with another actor and statistics; see :meth:`Learner.with_policy_parameters`."""
+        networks = replace(state.networks.parameters, actor=parameters.actor)
+        return replace(
+            state,
+            networks=replace(state.networks, parameters=networks),
+            statistics=replace(state.statistics, observation=parameters.statistics),
+            # A copy: one buffer cannot be donated twice.
+            collected=replace(state.collected, observation=tree_map(jnp.copy, parameters.statistics)),
+        )
+
     def _log_probability(self, *, state: ActorCriticState, observation: Tree, action: Tree) -> Float[Array, "T B"]:
         """Ask the policy of now. On rows as updates see them, by the formula that they use: the first ratio is 1."""
         before = tree_map(lambda leaf: leaf[:-1], observation)

@@ -192,6 +192,11 @@ class SAC(Learner[SACState]):
         """
         return SACPolicyParameters(actor=state.actor.parameters, statistics=state.statistics)
 
+    def with_policy_parameters(self, *, state: SACState, parameters: SACPolicyParameters) -> SACState:
+        """Begin with another actor and statistics; see :meth:`Learner.with_policy_parameters`."""
+        actor = replace(state.actor, parameters=parameters.actor)
+        return replace(state, actor=actor, statistics=parameters.statistics)
+
     def _initial_log_temperature(self) -> Float[Array, ""]:
         return jnp.log(jnp.asarray(self.config.initial_temperature, jnp.float32))
 

@@ -153,3 +153,8 @@ class StreamAC(Learner[StreamACState]):
         :return: what the policy acts with.
         """
         return ActorParameters(actor=state.networks.parameters.actor, statistics=state.statistics)
+
+    def with_policy_parameters(self, *, state: StreamACState, parameters: ActorParameters) -> StreamACState:
+        """Begin with another actor and statistics; see :meth:`Learner.with_policy_parameters`."""
+        networks = replace(state.networks.parameters, actor=parameters.actor)
+        return replace(state, networks=replace(state.networks, parameters=networks), statistics=parameters.statistics)

@@ -8,12 +8,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpy.typing as npt
 
 from triax.learners.interface import Learner
 from triax.random import KeyArray, derive_key
 from triax.rollout import Fleet, FleetReport
 from triax.trees import Tree, to_numpy, tree_dataclass
-from triax.types import ActionMode, EpisodeSummary
+from triax.types import ActionMode, EpisodeSummary, Trajectory
 
 COLLECT_SECONDS = 1.0
 """So long a loop waits for a fleet before it comes back to its boundary, where signals are heard."""
@@ -112,6 +113,27 @@ class Loop(abc.ABC):
         """
         return self.learner.policy_parameters(state=self.learner_state)
 
+    def begin_with(self, *, parameters: Tree) -> None:
+        """Put other parameters in the place of those of the policy, before the first iteration.
+
+        :param parameters: structured as those of :meth:`policy_parameters`.
+        """
+        self.learner_state = self.learner.with_policy_parameters(
+            state=self.learner_state, parameters=to_device(parameters)
+        )
+
+    def prefill(self, *, experience: Trajectory, task: npt.NDArray[Any]) -> None:
+        """Take in recorded experience, before the first iteration.
+
+        :param experience: episodes one after the other, [T, 1].
+        :param task: the task of each row, [T, 1].
+        :raises ValueError: if the loop keeps no experience.
+        """
+        raise ValueError(
+            f"Experiment.prefill is set, and {type(self.learner).__name__} has no replay that could be filled; leave "
+            "it out."
+        )
+
     def agent_parameters(self) -> Tree:
         """Extract the parameters to evaluate and to keep; a learner with early stopping keeps its best.
 
@@ -167,6 +189,11 @@ class FleetLoop(Loop):
         self.fleet.restore(state.fleet)
         self._send_policy()
 
+    def begin_with(self, *, parameters: Tree) -> None:
+        """Put other parameters in the place of those of the policy; see :meth:`Loop.begin_with`."""
+        super().begin_with(parameters=parameters)
+        self.publish()
+
     def close(self) -> None:
         """Close the fleet."""
         self.fleet.close()
@@ -186,7 +213,9 @@ class FleetLoop(Loop):
 
     def _send_policy(self) -> None:
         self.fleet.publish(
-            parameters=self.policy_parameters(), version=self.counters.policy_version, mode=self.acting_mode()
+            parameters=self.learner.rollout_parameters(state=self.learner_state),
+            version=self.counters.policy_version,
+            mode=self.acting_mode(),
         )
 
 

@@ -91,6 +91,11 @@ class OfflineLoop(Loop):
             finished = self._judge(loss=loss)
         return Iteration(metrics=tuple(metrics), finished=finished)
 
+    def begin_with(self, *, parameters: Tree) -> None:
+        """Put other parameters in the place of those of the policy; see :meth:`Loop.begin_with`."""
+        super().begin_with(parameters=parameters)
+        self._best_parameters = to_numpy(self.policy_parameters())
+
     def agent_parameters(self) -> Tree:
         """Extract the parameters with the lowest held-out loss, or the newest where nothing is held out."""
         if self._held_out is None or not math.isfinite(self._best_loss):

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from triax.learners.interface import Learner, ReplayPlan
 from triax.random import derive_generator
@@ -18,8 +19,8 @@ from triax.training.loops.base import (
     update_number,
 )
 from triax.training.loops.limiter import RateLimiter
-from triax.trees import Tree, replace, to_numpy
-from triax.types import ActionMode, Chunk
+from triax.trees import Tree, replace, to_numpy, tree_map
+from triax.types import ActionMode, Chunk, Trajectory
 
 
 class ReplayLoop(FleetLoop):
@@ -96,6 +97,25 @@ class ReplayLoop(FleetLoop):
         episodes = tuple(episode for chunk in chunks for episode in chunk.episodes)
         return Iteration(metrics=tuple(metrics), episodes=episodes, policy_lags=lags)
 
+    def prefill(self, *, experience: Trajectory, task: npt.NDArray[Any]) -> None:
+        """Fill the replay; see :meth:`Loop.prefill`. Environments get episodes in turn, as each has its own place."""
+        if self.learner.extras_spec:
+            raise ValueError(
+                f"Experiment.prefill is set, and {type(self.learner).__name__} needs "
+                f"{sorted(self.learner.extras_spec)} beside each action, which recordings do not have; leave it out."
+            )
+        if self.learner.ingests:
+            self.learner_state, _ = self._ingest(state=self.learner_state, chunk=experience)
+            self.publish()
+        starts = np.flatnonzero(experience.is_first[:, 0])
+        ends = np.flatnonzero(experience.is_last[:, 0])
+        for number, (start, end) in enumerate(zip(starts, ends, strict=True)):
+            self.replay.insert_rows(
+                trajectory=rows_of(experience, start=int(start), end=int(end)),
+                first_stream=number % self.replay.streams,
+                task=task[start:end],
+            )
+
     def state(self) -> LoopState:
         """Copy everything that changes; see :meth:`Loop.state`."""
         state = super().state()
@@ -109,8 +129,9 @@ class ReplayLoop(FleetLoop):
         self._prepared = self._sample() if bool(state.own["prepared"]) else None
 
     def acting_mode(self) -> ActionMode:
-        """Act at random at first, then by the policy."""
-        return ActionMode.RANDOM if self._limiter.warming_up(self.counters) else ActionMode.SAMPLE
+        """Act at random at first, if the plan says so, then by the policy."""
+        random = self._plan.random_warmup and self._limiter.warming_up(self.counters)
+        return ActionMode.RANDOM if random else ActionMode.SAMPLE
 
     def _collect(self, *, minimum: int, maximum: int) -> list[Chunk]:
         warming_up = self._limiter.warming_up(self.counters)
@@ -131,3 +152,22 @@ class ReplayLoop(FleetLoop):
             batches=self._limiter.updates_per_call,
             generator=derive_generator(seed=self._seed, name=("replay", self.counters.updates)),
         )
+
+
+def rows_of(experience: Trajectory, *, start: int, end: int) -> Trajectory:
+    """Take some rows, with what followed the last of them.
+
+    :param experience: the rows.
+    :param start: the first.
+    :param end: the row after the last, whose observation is kept.
+    :return: views.
+    """
+    return Trajectory(
+        observation=tree_map(lambda leaf: leaf[start : end + 1], experience.observation),
+        action=tree_map(lambda leaf: leaf[start:end], experience.action),
+        reward=experience.reward[start:end],
+        terminated=experience.terminated[start:end],
+        truncated=experience.truncated[start:end],
+        is_first=experience.is_first[start : end + 1],
+        is_last=experience.is_last[start : end + 1],
+    )

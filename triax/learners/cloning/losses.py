@@ -6,7 +6,7 @@ from typing import ClassVar, Literal, TypeAlias
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from triax.learners.registry import register
 from triax.learners.terms import LossTerm, Scheduled
@@ -22,11 +22,12 @@ ContinuousLoss: TypeAlias = Literal["squared_error", "likelihood"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CloningInputs:
-    """A batch of recorded steps as the network sees it now.
+    """A batch of labelled steps as the network sees it now.
 
-    :ivar distribution: the policy at the recorded observations.
+    :ivar distribution: the policy at the observations.
     :ivar action: the expert's, inside form, [N, ...].
     :ivar weight: of each row, [N].
+    :ivar task: of each row, [N].
     :ivar parameters: of the network.
     :ivar key: for estimates.
     """
@@ -34,6 +35,7 @@ class CloningInputs:
     distribution: Distribution
     action: Tree
     weight: Float[Array, " N"]
+    task: Int[Array, " N"]
     parameters: Tree
     key: KeyArray
 
@@ -50,7 +52,7 @@ def cloning_loss(
     Both are in nats (see :meth:`triax.networks.Distribution.fixed_spread_loss`), and leaves have no weights of their
     own: the sum is the negative log-likelihood of the whole action, with a fixed spread under squared errors.
 
-    :param distribution: the policy at the recorded observations.
+    :param distribution: the policy at the observations.
     :param action: the expert's, inside form, [N, ...].
     :param weight: of each row, [N].
     :param continuous_loss: which of them.
