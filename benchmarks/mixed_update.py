@@ -73,7 +73,17 @@ def updates_of(*, name: str) -> tuple[Updates, Any]:
 
     state = jax.jit(lambda key: learner.initial_state(key=key))(derive_key(seed=0, name=("networks",)))
     compiled = jax.jit(run, donate_argnums=0)
-    return compiled, jax.block_until_ready(compiled(state))
+    return compiled, finished(compiled(state))
+
+
+def finished(state: Any) -> Any:
+    """Wait until a state is there.
+
+    :param state: arrays on the device.
+    :return: the same.
+    """
+    jax.tree.leaves(state)[0].block_until_ready()
+    return state
 
 
 def main() -> None:
@@ -94,7 +104,7 @@ def main() -> None:
             begin = time.perf_counter()
             for _ in range(arguments.calls):
                 states[name] = functions[name](states[name])
-            jax.block_until_ready(states[name])
+            finished(states[name])
             seconds[name].append(time.perf_counter() - begin)
     assert all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves(states["mixed"].critics))
     updates = arguments.calls * UPDATES_PER_CALL

@@ -82,7 +82,7 @@ def _parts_of(*, config: LoadConfig, paths: list[str]) -> tuple[str, ...]:
 
 def _require_same(*, part: str, here: dict[str, Any], there: dict[str, Any], run: Path) -> None:
     shapes = [
-        {path: np.shape(leaf) for path, leaf in leaves.items() if is_within(path=path, part=part)}  # type: ignore[arg-type]
+        {path: np.shape(leaf) for path, leaf in leaves.items() if is_within(path=path, part=part)}
         for leaves in (here, there)
     ]
     for found, leaves, where in zip(shapes, (here, there), ("this learner's policy", f"the run {run}"), strict=True):
