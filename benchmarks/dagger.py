@@ -8,8 +8,8 @@ The two tasks are Pendulum-v1 and Hopper-v5, named before any run was made. For 
 episodes are recorded until there are as many steps as labels; a clone learns from these, DAgger from as many labels in
 states of its own (the expert acts for the first tenth of them), and online supervised learning from as many steps of
 the expert's, each seen once. All make the same number of updates with the same network, but for online supervised
-learning, which has one pass. Then each policy plays the same starts. Writes ``results/dagger.jsonl``: a row of settings,
-and a row for each run. What is done is not done again.
+learning, which has one pass. Then each policy plays the same starts. Writes ``results/dagger.jsonl``: a row of
+settings, and a row for each run. What is done is not done again.
 """
 
 import argparse

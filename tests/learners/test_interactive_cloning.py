@@ -204,6 +204,6 @@ def test_plans_and_refusals() -> None:
         ("batch_size", {"batch_size": 0}),
     ):
         with pytest.raises(ValueError, match=rf"DAggerConfig\.{field}="):
-            DAggerConfig(expert=EXPERT, **changes)  # type: ignore[arg-type]
+            DAggerConfig(expert=EXPERT, **changes)
     with pytest.raises(ValueError, match=r"OnlineSupervisedConfig\.steps="):
         OnlineSupervisedConfig(expert=EXPERT, steps=0)

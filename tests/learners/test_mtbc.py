@@ -160,4 +160,4 @@ def test_the_config_is_registered_and_refuses_nonsense() -> None:
         ("patience", {"patience": 0}),
     ):
         with pytest.raises(ValueError, match=rf"MTBCConfig\.{field}="):
-            MTBCConfig(**changes)  # type: ignore[arg-type]
+            MTBCConfig(**changes)

@@ -62,7 +62,8 @@ class ActorPolicy:
         """
         if parameters.statistics is not None:
             observation = parameters.statistics.normalise(observation=observation)
-        return self._actor.bind(parameters=parameters.actor)(observation)
+        distribution: Distribution = self._actor.bind(parameters=parameters.actor)(observation)
+        return distribution
 
     def act(
         self,

@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import numpy as np
@@ -67,7 +67,7 @@ def with_parts(*, into: Tree, source: Tree, config: LoadConfig) -> Tree:
         _require_same_statistics(here=list(here), there=list(there), run=config.run)
         named = (*named, STATISTICS)
 
-    def choose(path: str, leaf: object) -> object:
+    def choose(path: str, leaf: Any) -> Any:
         return there[path] if any(is_within(path=path, part=part) for part in named) else leaf
 
     return jax.tree_util.tree_map_with_path(lambda path, leaf: choose(path_name(path), leaf), into)
@@ -80,9 +80,9 @@ def _parts_of(*, config: LoadConfig, paths: list[str]) -> tuple[str, ...]:
     return tuple(part for part in SHARED if any(is_within(path=path, part=part) for path in paths))
 
 
-def _require_same(*, part: str, here: dict[str, object], there: dict[str, object], run: Path) -> None:
+def _require_same(*, part: str, here: dict[str, Any], there: dict[str, Any], run: Path) -> None:
     shapes = [
-        {path: np.shape(leaf) for path, leaf in leaves.items() if is_within(path=path, part=part)}  # type: ignore[arg-type]
+        {path: np.shape(leaf) for path, leaf in leaves.items() if is_within(path=path, part=part)}
         for leaves in (here, there)
     ]
     for found, leaves, where in zip(shapes, (here, there), ("this learner's policy", f"the run {run}"), strict=True):

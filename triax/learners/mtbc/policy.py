@@ -42,4 +42,5 @@ class MultiTaskPolicy(ActorPolicy):
         """
         if parameters.statistics is not None:
             observation = parameters.statistics.normalise(observation=observation)
-        return self._actor.bind(parameters=parameters.actor)(observation, task)
+        distribution: Distribution = self._actor.bind(parameters=parameters.actor)(observation, task)
+        return distribution
