@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import numpy as np
@@ -67,7 +67,7 @@ def with_parts(*, into: Tree, source: Tree, config: LoadConfig) -> Tree:
         _require_same_statistics(here=list(here), there=list(there), run=config.run)
         named = (*named, STATISTICS)
 
-    def choose(path: str, leaf: object) -> object:
+    def choose(path: str, leaf: Any) -> Any:
         return there[path] if any(is_within(path=path, part=part) for part in named) else leaf
 
     return jax.tree_util.tree_map_with_path(lambda path, leaf: choose(path_name(path), leaf), into)
