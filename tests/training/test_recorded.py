@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium.spaces
+import jax
 import numpy as np
 import pytest
 
@@ -71,17 +72,22 @@ def _experiment(*configs: triax.DatasetConfig, **changes: Any) -> triax.Experime
         "learner": triax.MTBCConfig(tasks=2, batch_size=16, actor=small, held_out_fraction=0.25, held_out_interval=8),
         "dataset": configs,
         "total_steps": 16,
+        "checkpoint": triax.CheckpointConfig(interval=8),
         "loop": triax.LoopConfig(log_interval=8, video=False),
     }
     return triax.Experiment(**(settings | changes))
 
 
-def test_a_run_of_two_tasks_leaves_an_agent_with_both_heads(tmp_path: Path) -> None:
+def test_a_run_of_two_tasks_resumes_exactly_and_leaves_an_agent_with_both_heads(tmp_path: Path) -> None:
     experiment = _experiment(*(record(tmp_path, task=task) for task in range(2)))
     triax.train(experiment=experiment, run_directory=tmp_path / "run")
     agent = triax.load_agent(run_directory=tmp_path / "run")
     assert sorted(agent.parameters.actor["heads"]) == [0, 1]
     assert int(agent.parameters.task) == 0
+    # Resumed from the middle it ends with the same bits.
+    triax.resume(run_directory=tmp_path / "run", checkpoint=8)
+    again = triax.load_agent(run_directory=tmp_path / "run")
+    jax.tree.map(np.testing.assert_array_equal, again.parameters, agent.parameters)
 
 
 def test_a_task_without_a_head_and_other_spaces_are_refused_before_training(tmp_path: Path) -> None:
