@@ -218,8 +218,22 @@ def test_a_changed_source_is_refused(run: Callable[..., Outcome], finished: Path
     assert run("resume", "a", "--allow-changed-source", experiment=None).code == 0
 
 
-@pytest.mark.parametrize("damage", ["flip", "remove"])
-@pytest.mark.parametrize("name", ["training.safetensors", "manifest.json", "counters.json"])
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("training.safetensors", "flip"),
+        ("counters.json", "remove"),
+        *(
+            pytest.param(name, damage, marks=pytest.mark.slow)
+            for name, damage in (
+                ("training.safetensors", "remove"),
+                ("counters.json", "flip"),
+                ("manifest.json", "flip"),
+                ("manifest.json", "remove"),
+            )
+        ),
+    ],
+)
 def test_a_damaged_checkpoint_is_refused_and_the_one_before_offered(
     name: str, damage: str, run: Callable[..., Outcome], finished: Path
 ) -> None:

@@ -95,7 +95,7 @@ TWO_STEPS = Problem(bonus=((0.0, 0.1), (0.2, 0.0), (0.0, 0.25)), best=((0.4, -0.
 
 def small_config(**changes: Any) -> SACConfig:
     network = NetworkConfig(torso=MLPConfig(hidden=(64, 64), activation="tanh"))
-    optimizer = OptimizerConfig(learning_rate=3e-3, schedule="linear", final_learning_rate=1e-5, schedule_updates=6000)
+    optimizer = OptimizerConfig(learning_rate=3e-3, schedule="linear", final_learning_rate=1e-5, schedule_updates=4000)
     return SACConfig(
         **{
             "actor": network,
@@ -111,7 +111,7 @@ def small_config(**changes: Any) -> SACConfig:
     )
 
 
-def learned(problem: Problem, config: SACConfig, *, updates: int = 6000) -> tuple[SAC, SACState]:
+def learned(problem: Problem, config: SACConfig, *, updates: int = 4000) -> tuple[SAC, SACState]:
     sac = built(config, problem.spec())
 
     @jax.jit

@@ -93,6 +93,7 @@ def test_a_run_stopped_twice_ends_with_the_same_bits(
     _assert_equal_runs(run, reference(name))
 
 
+@pytest.mark.slow
 def test_another_seed_ends_with_other_bits(reference: Callable[[str], Path], workplace: Path) -> None:
     run = workplace / "other-seed"
     assert _start("sac", "train", "--seed", "1", run=run, workplace=workplace).wait(timeout=300) == 0

@@ -50,6 +50,7 @@ def _assert_same(one: dict[str, Any], other: dict[str, Any]) -> None:
         np.testing.assert_array_equal(leaf, other[path], err_msg=path)
 
 
+@pytest.mark.slow
 def test_an_experts_run_teaches_another_which_is_loaded_without_it(tmp_path: Path) -> None:
     function = triax.ExpertFunction(function=swing)
     watched = triax.OnlineSupervisedConfig(expert=function, actor=NETWORK, steps=8, batch_size=16)

@@ -27,6 +27,7 @@ def _agent_leaves(run: Path) -> dict[str, Any]:
     return leaves_by_path(jax.device_get(triax.load_agent(run_directory=run).parameters))
 
 
+@pytest.mark.slow
 def test_a_frozen_torso_of_several_tasks_serves_a_new_one_and_resuming_does_not_load_it_again(tmp_path: Path) -> None:
     datasets = tuple(record(tmp_path, task=task) for task in range(2))
     source, run = tmp_path / "source", tmp_path / "run"

@@ -132,6 +132,7 @@ def rows_of(path: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_past_the_budget_the_run_ends_in_order_with_a_checkpoint(tmp_path: Path) -> None:
     run = tmp_path / "run"
     process = run_script("raise", "train", "--run-directory", str(run), "--rollout.supervision.restarts", "1")
@@ -180,6 +181,7 @@ def test_an_interrupted_run_ends_soon_and_goes_on_to_the_full_number_of_steps(tm
     assert steps[-1] >= 3000
 
 
+@pytest.mark.slow
 def test_a_signal_to_all_processes_while_workers_start_is_the_trainers_to_answer(tmp_path: Path) -> None:
     run = tmp_path / "run"
     command = [sys.executable, str(SCRIPT), "none", "train", "--run-directory", str(run)]
