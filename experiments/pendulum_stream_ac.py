@@ -1,4 +1,7 @@
-"""Stream AC(λ) swings up a pendulum, each step seen once. A random policy scores about −1,200, a good one −150."""
+"""Stream AC(λ) on a pendulum, each step seen once. A random policy scores about −1,200, a good one −150.
+
+After 20,000 steps it is no better than a random one.
+"""
 
 import triax
 
