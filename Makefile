@@ -76,7 +76,7 @@ $(VENV)/installed: pyproject.toml | $(VENV)/made
 	touch $@
 
 $(VENV)/installed-dev: pyproject.toml | $(VENV)/made
-	$(call install,.[dev$(comma)dm_control$(comma)ray$(comma)slurm$(comma)parquet])
+	$(call install,.[dev$(comma)mujoco$(comma)dm-control$(comma)ray$(comma)slurm$(comma)parquet])
 	touch $(VENV)/installed $@
 
 # A virtual environment that works is taken as it is; a half-made or broken one is made anew.

@@ -59,7 +59,7 @@ def dm_control_environment(
     except ImportError as error:
         raise MissingDependency(
             f"A package that dm_control's {domain} {task} needs is not installed: {error}. "
-            "`pip install 'triax[dm_control]'`."
+            "`pip install 'triax[dm-control]'`."
         ) from error
     if (domain, task) not in suite.ALL_TASKS:
         tasks = [own for other, own in suite.ALL_TASKS if other == domain]

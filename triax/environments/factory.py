@@ -189,7 +189,7 @@ def _unknown(*, environment_id: str, reason: str) -> UnknownEnvironment:
     return UnknownEnvironment(
         f"No environment is registered under the id {environment_id!r}.{close} (Gymnasium: {reason}) "
         "If the id is right, install the extra that brings it, such as `pip install 'triax[mujoco]'` or "
-        "`'triax[dm_control]'`; or import the package that registers it in the experiment's file; or let Gymnasium "
+        "`'triax[dm-control]'`; or import the package that registers it in the experiment's file; or let Gymnasium "
         "import it, by the form id='module:id'."
     )
 
@@ -203,7 +203,7 @@ def _missing(*, name: str, reason: str) -> MissingDependency:
     """
     return MissingDependency(
         f"A package that {name} needs is not installed: {reason} For MuJoCo's environments: `pip install "
-        "'triax[mujoco]'`; for those of dm_control: `pip install 'triax[dm_control]'`; for CarRacing: `pip install "
+        "'triax[mujoco]'`; for those of dm_control: `pip install 'triax[dm-control]'`; for CarRacing: `pip install "
         "'triax[box2d]'`."
     )
 
