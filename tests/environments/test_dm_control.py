@@ -72,5 +72,5 @@ def test_unknown_tasks_and_domains_are_named() -> None:
 
 def test_without_the_packages_there_is_one_clear_message(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "shimmy.dm_control_compatibility", None)
-    with pytest.raises(MissingDependency, match=r"dm_control's cartpole balance needs.*'triax\[dm_control\]'"):
+    with pytest.raises(MissingDependency, match=r"dm_control's cartpole balance needs.*'triax\[dm-control\]'"):
         CARTPOLE.make()
