@@ -186,6 +186,25 @@ def test_expectations_over_candidates_are_exact_in_the_choices() -> None:
     assert float(jnp.mean(jnp.sum(candidates.weight * values, axis=-1))) == pytest.approx(by_samples, abs=0.15)
 
 
+def test_given_noise_takes_the_place_of_the_sample() -> None:
+    # Parameters of all leaves in order; with one joint choice the key makes no difference.
+    code = code_of(spaces.Dict(a=spaces.Box(-1.0, 1.0, (1,)), b=spaces.Box(-1.0, 1.0, (1, 2))))
+    table = choice_table(spec=code.spec, limit=1)
+    assert table is not None
+    distribution = EnumeratedChoices(
+        log_probabilities=jnp.zeros((1, 1)),
+        mean=jnp.asarray([[[0.1, -0.2, 0.3]]]),
+        log_std=jnp.asarray([[[0.0, -1.0, 0.5]]]),
+        code=code,
+        table=table,
+    )
+    action = distribution.sample_from_noise(noise=jnp.asarray([[1.0, -2.0, 0.5]]), key=KEY)
+    # u = mean + e^(log std) · noise: 0.1 + 1; −0.2 − 2e⁻¹; 0.3 + 0.5 e^0.5.
+    np.testing.assert_allclose(action["a"], np.tanh([[1.1]]), rtol=1e-5)
+    second = np.tanh([[[-0.2 - 2.0 * np.exp(-1.0), 0.3 + 0.5 * np.exp(0.5)]]])
+    np.testing.assert_allclose(action["b"], second, rtol=1e-5)
+
+
 def test_the_mode_of_listed_choices() -> None:
     mode = enumerated().mode()
     assert mode[0] == 1

@@ -168,15 +168,6 @@ def test_the_mode_of_a_squashed_gaussian_is_its_median() -> None:
     assert share_below == pytest.approx(0.5, abs=0.03)
 
 
-def test_given_noise_takes_the_place_of_the_sample() -> None:
-    distribution = gaussian([[[0.1, -0.2], [0.3, 0.4]]], [[[0.0, -1.0], [0.5, -0.5]]], shape=(2, 2))
-    noise = floats([[1.0, -2.0, 0.5, 0.0]])
-    action = jax.jit(lambda given: given.action_from_noise(noise=noise))(distribution)
-    # u = mean + e^(log std) · noise: 0.1 + 1; −0.2 − 2e⁻¹; 0.3 + 0.5 e^0.5; 0.4.
-    expected = np.tanh([[[1.1, -0.2 - 2.0 * np.exp(-1.0)], [0.3 + 0.5 * np.exp(0.5), 0.4]]])
-    np.testing.assert_allclose(action, expected, rtol=1e-5)
-
-
 def test_samples_are_differentiable_with_respect_to_the_parameters() -> None:
     def action(mean: Array, log_std: Array) -> Array:
         return jnp.asarray(SquashedGaussian(mean=mean, log_std=log_std, shape=()).sample(key=KEY))
@@ -373,16 +364,6 @@ def test_trap_19_the_leaves_of_a_joint_are_sampled_independently() -> None:
     sample = sampled(Joint(parts=(twin, twin)), KEY).action
     correlation = np.corrcoef(np.asarray(sample[0])[:, 0], np.asarray(sample[1])[:, 0])[0, 1]
     assert abs(correlation) < 0.07
-
-
-def test_noise_goes_to_the_leaves_in_order() -> None:
-    first = gaussian(np.zeros((1, 2)), np.zeros((1, 2)), shape=(2,))
-    second = gaussian(np.zeros((1, 1, 3)), np.zeros((1, 1, 3)), shape=(1, 3))
-    action = Joint(parts={"a": first, "b": second}).action_from_noise(noise=floats([np.arange(5.0)]))
-    np.testing.assert_allclose(np.arctanh(action["a"]), [[0.0, 1.0]], atol=1e-4)
-    np.testing.assert_allclose(np.arctanh(np.asarray(action["b"], np.float64)), [[[2.0, 3.0, 4.0]]], atol=1e-2)
-    with pytest.raises(TypeError, match="Categorical"):
-        Joint(parts=(first, several(1))).action_from_noise(noise=floats(np.zeros((1, 5))))
 
 
 def test_distributions_pass_through_scan_and_vmap() -> None:

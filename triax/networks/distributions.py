@@ -5,7 +5,6 @@ log-probabilities and entropies over its own components, once: what it returns h
 """
 
 import abc
-import math
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
@@ -116,14 +115,6 @@ class SquashedGaussian(Distribution):
         normal = -0.5 * jnp.square(noise) - self.log_std - LOG_SQRT_2_PI
         log_probability = _sum_events(normal - log_tanh_slope(squashed_from), shape=self.shape)
         return SampledAction(action=jnp.tanh(squashed_from), log_probability=log_probability)
-
-    def action_from_noise(self, *, noise: Float[Array, "... components"]) -> Float[Array, "..."]:
-        """Turn standard normal noise into an action.
-
-        :param noise: one value a component; successive calls may be correlated, [..., components].
-        :return: inside form, [..., *shape].
-        """
-        return jnp.tanh(self.mean + jnp.exp(self.log_std) * jnp.reshape(noise, self.mean.shape))
 
     def log_prob(self, *, action: Float[Array, "..."]) -> Float[Array, "..."]:
         """Compute the log-density; actions at ±1 are taken as ± :data:`LARGEST_TANH`."""
@@ -278,22 +269,6 @@ class Joint(Distribution):
         leaves = self._leaves()
         keys = jax.random.split(key, len(leaves))
         return _total([leaf.entropy(key=keys[index]) for index, leaf in enumerate(leaves)])
-
-    def action_from_noise(self, *, noise: Float[Array, "... components"]) -> Tree:
-        """Turn standard normal noise into an action; all leaves must be squashed Gaussians.
-
-        :param noise: the components of all leaves in order, [..., components].
-        :return: the action tree.
-        """
-        actions = []
-        start = 0
-        for leaf in self._leaves():
-            if not isinstance(leaf, SquashedGaussian):
-                raise TypeError(f"noise makes continuous actions only, not those of a {type(leaf).__name__}.")
-            size = math.prod(leaf.shape)
-            actions.append(leaf.action_from_noise(noise=noise[..., start : start + size]))
-            start += size
-        return self._join(actions)
 
     def mode(self) -> Tree:
         """Return the leaves' modes."""
