@@ -13,7 +13,7 @@ from triax.launch.folder import LaunchFolder
 
 
 def finish(process: "subprocess.Popen[str]") -> tuple[int, str]:
-    said, _ = process.communicate(timeout=300)
+    said, _ = process.communicate(timeout=900)
     return process.returncode, said
 
 
@@ -21,21 +21,17 @@ def lives(folder: LaunchFolder, *, jobs: int) -> list[int]:
     return [state.lives for state in states(folder, jobs=jobs)]
 
 
-UNSETTLED = pytest.mark.skip(reason="its waits are too short for a loaded machine")
-
-
 @pytest.mark.slow
-@UNSETTLED
 def test_killed_in_the_middle_a_second_call_finishes_the_rest(tmp_path: Path) -> None:
     script, folder = write_sweep(place=tmp_path, jobs=3), LaunchFolder(tmp_path / "f")
     slow = tmp_path / "job-1.slow"
     slow.write_text("0.2")
     first = call(script, "run", "--folder", "f", "--jobs", "1")
-    wait_until(lambda: checkpoints(folder, "job-1") - {0}, seconds=120, what="a checkpoint of job-1")
+    wait_until(lambda: checkpoints(folder, "job-1") - {0}, seconds=600, what="a checkpoint of job-1")
     os.killpg(first.pid, signal.SIGKILL)
     first.communicate()
     # The job sees that, and ends with a checkpoint; no orphan goes on.
-    wait_until(lambda: not folder.is_run("job-1"), seconds=30, what="the end of job-1")
+    wait_until(lambda: not folder.is_run("job-1"), seconds=120, what="the end of job-1")
     assert [state.state for state in states(folder, jobs=3)] == ["done", "pending", "pending"]
     reached = max(checkpoints(folder, "job-1"))
     assert 0 < reached < 200
@@ -54,7 +50,6 @@ def test_killed_in_the_middle_a_second_call_finishes_the_rest(tmp_path: Path) ->
 
 
 @pytest.mark.slow
-@UNSETTLED
 def test_a_failed_job_is_shown_and_the_rest_goes_on(tmp_path: Path) -> None:
     script, folder = write_sweep(place=tmp_path, jobs=2), LaunchFolder(tmp_path / "f")
     broken = tmp_path / "job-0.broken"
@@ -73,7 +68,6 @@ def test_a_failed_job_is_shown_and_the_rest_goes_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@UNSETTLED
 def test_interrupted_all_running_jobs_end_with_checkpoints(tmp_path: Path) -> None:
     script, folder = write_sweep(place=tmp_path, jobs=3), LaunchFolder(tmp_path / "f")
     for number in range(3):
@@ -81,7 +75,7 @@ def test_interrupted_all_running_jobs_end_with_checkpoints(tmp_path: Path) -> No
     process = call(script, "run", "--folder", "f", "--jobs", "2")
     wait_until(
         lambda: all(checkpoints(folder, f"job-{number}") - {0} for number in range(2)),
-        seconds=120,
+        seconds=600,
         what="checkpoints of both",
     )
     time.sleep(1.0)  # some steps after the checkpoint
@@ -95,5 +89,6 @@ def test_interrupted_all_running_jobs_end_with_checkpoints(tmp_path: Path) -> No
         ("pending", 0),
     ]
     for number in range(2):
-        assert max(checkpoints(folder, f"job-{number}")) not in range(0, 200, 20)
+        reached = max(checkpoints(folder, f"job-{number}"))
+        assert f"interrupted by SIGINT; checkpoint {reached} is saved" in folder.log_path(f"job-{number}").read_text()
     assert not folder.run_path("job-2").exists()
