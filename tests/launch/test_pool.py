@@ -106,11 +106,11 @@ def test_trap_28_a_job_sees_that_its_launch_is_dead(tmp_path: Path) -> None:
     log = tmp_path / "log"
     command = ["sh", "-c", "echo began; cat; echo ended"]
     process = JobProcess(job=job, command=command, log=log, cores=frozenset())
-    wait_until(lambda: log.read_text() == "began\n", seconds=20, what="its beginning")
+    wait_until(lambda: log.read_text() == "began\n", seconds=300, what="its beginning")
     time.sleep(0.3)
     assert process.exit_code() is None
     process.close()  # as the kernel does when the launch dies
-    wait_until(lambda: process.exit_code() is not None, seconds=20, what="its end")
+    wait_until(lambda: process.exit_code() is not None, seconds=300, what="its end")
     assert log.read_text() == "began\nended\n"
 
 

@@ -40,7 +40,7 @@ def slurm() -> None:
 def submit(script: Path) -> str:
     # No warning before the time limit: the job is to run into it.
     process = call(script, "slurm", "--folder", "f", "--minutes", "2", "--grace-seconds", "0")
-    said, _ = process.communicate(timeout=120)
+    said, _ = process.communicate(timeout=600)
     assert process.returncode == 0, said
     return str(said)
 
@@ -70,7 +70,7 @@ def test_what_was_cut_off_is_resumed_and_nothing_repeated(slurm: None, tmp_path:
             seconds=600,
             what="the end of all others",
         )
-        wait_until(lambda: "COMPLETING" not in slurm_says(numbers[TIME_LIMIT]), seconds=60, what="the end at Slurm")
+        wait_until(lambda: "COMPLETING" not in slurm_says(numbers[TIME_LIMIT]), seconds=300, what="the end at Slurm")
         assert "JobState=TIMEOUT" in slurm_says(numbers[TIME_LIMIT])
         assert "JobState=CANCELLED" in slurm_says(numbers[CANCELLED])
         reached = {name: max(checkpoints(folder, name)) for name in (TIME_LIMIT, CANCELLED, WARNED)}
@@ -93,7 +93,7 @@ def test_what_was_cut_off_is_resumed_and_nothing_repeated(slurm: None, tmp_path:
         assert f"resumed from checkpoint {steps}" in folder.log_path(name).read_text()
 
     process = call(script, "collect", "--folder", "f")
-    said, _ = process.communicate(timeout=120)
+    said, _ = process.communicate(timeout=600)
     assert process.returncode == 0, said
     rows = list(csv.DictReader((folder.results_path / "evaluations.csv").read_text().splitlines()))
     assert sorted((row["job"], int(row["environment_steps"])) for row in rows) == sorted(

@@ -136,7 +136,7 @@ def rows_of(path: Path) -> list[dict[str, float]]:
 def test_past_the_budget_the_run_ends_in_order_with_a_checkpoint(tmp_path: Path) -> None:
     run = tmp_path / "run"
     process = run_script("raise", "train", "--run-directory", str(run), "--rollout.supervision.restarts", "1")
-    _, said = process.communicate(timeout=120)
+    _, said = process.communicate(timeout=600)
     assert process.returncode == 1
     assert "RuntimeError: the gripper fell off" in said  # the worker's traceback
     assert "1 workers were started again within 600 s" in said
@@ -148,7 +148,7 @@ def test_past_the_budget_the_run_ends_in_order_with_a_checkpoint(tmp_path: Path)
 def test_an_evaluator_that_fails_ends_the_run_in_order_with_a_checkpoint(tmp_path: Path) -> None:
     run = tmp_path / "run"
     process = run_script("evaluator", "train", "--run-directory", str(run))
-    _, said = process.communicate(timeout=120)
+    _, said = process.communicate(timeout=600)
     assert process.returncode == 1
     assert (
         "the evaluator could not begin: it failed with EnvironmentFailed: RuntimeError: the judge fell asleep" in said
@@ -167,12 +167,12 @@ def test_an_interrupted_run_ends_soon_and_goes_on_to_the_full_number_of_steps(tm
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     before = time.monotonic()
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=600)
     assert time.monotonic() - before < 10.0
     assert process.returncode == 130, said
     assert "Go on with: triax resume" in said
     process = run_script("none", "resume", "--run-directory", str(run))
-    _, said = process.communicate(timeout=120)
+    _, said = process.communicate(timeout=600)
     assert process.returncode == 0, said
     evaluations = [row["environment_steps"] for row in rows_of(run / "evaluations.jsonl")]
     assert [steps // 1000 for steps in evaluations] == [0, 1, 2, 3]
@@ -198,7 +198,7 @@ def test_a_signal_to_all_processes_while_workers_start_is_the_trainers_to_answer
         time.sleep(0.01)
     time.sleep(0.3)
     os.killpg(process.pid, signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=600)
     assert process.returncode == 130, said
     assert "Traceback" not in said
     assert "ended by itself" not in said
@@ -213,13 +213,13 @@ def test_workers_import_what_the_installed_command_imports(tmp_path: Path) -> No
     script = "import mine.workers_experiment as it, triax, dataclasses; from triax.cli import main; "
     script += "e = dataclasses.replace(it.experiment(trouble='raise'), total_steps=120); "
     script += f"triax.train(experiment=e, run_directory={str(run)!r})"
-    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True, capture_output=True, timeout=120)
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True, capture_output=True, timeout=600)
     # Without its checkpoints the run begins again, in the installed command's process, whose workers need the wrapper.
     shutil.rmtree(run / "checkpoints")
     (run / "checkpoints").mkdir()
     command = Path(sys.executable).with_name("triax")
     found = subprocess.run(
-        [str(command), "resume", str(run)], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+        [str(command), "resume", str(run)], cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False
     )
     assert found.returncode == 0, found.stderr
     assert rows_of(run / "metrics.jsonl")[-1]["environment_steps"] >= 120
@@ -228,7 +228,7 @@ def test_workers_import_what_the_installed_command_imports(tmp_path: Path) -> No
 def test_more_workers_than_memory_are_refused_at_once(tmp_path: Path) -> None:
     run = tmp_path / "run"
     process = run_script("none", "train", "--run-directory", str(run), "--rollout.workers", "100000")
-    _, said = process.communicate(timeout=120)
+    _, said = process.communicate(timeout=600)
     assert process.returncode == 1
     assert "rollout.workers=100000: they take at least" in said
     assert "Traceback" not in said
@@ -264,7 +264,7 @@ def test_what_only_the_trainer_can_import_is_said_by_name(tmp_path: Path) -> Non
         [sys.executable, str(file), "train", "--run-directory", str(tmp_path / "run")],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     assert found.returncode == 1, found.stderr

@@ -109,7 +109,7 @@ def publish(fleet: RayFleet, *, version: int, mode: ActionMode = ActionMode.SAMP
     fleet.publish(parameters={"action": np.full((1,), version / 100, np.float32)}, version=version, mode=mode)
 
 
-def collect_until_restart(fleet: RayFleet, *, seconds: float = 60.0) -> list[Chunk]:
+def collect_until_restart(fleet: RayFleet, *, seconds: float = 600.0) -> list[Chunk]:
     """Collect until a worker was started again and has delivered."""
     chunks: list[Chunk] = []
     deadline = time.monotonic() + seconds

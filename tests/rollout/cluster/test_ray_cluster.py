@@ -108,7 +108,7 @@ def test_a_run_on_two_nodes_completes_when_one_of_them_is_killed(tmp_path: Path)
         assert len(workers) == 1  # Ray has spread the two
         kill(second)
         killed_at = rows_of(metrics)[-1]["environment_steps"]
-        said, _ = trainer.communicate(timeout=300)
+        said, _ = trainer.communicate(timeout=600)
     assert trainer.returncode == 0, said
     assert "is gone: The actor" in said
     steps = [row["environment_steps"] for row in rows_of(metrics)]
@@ -130,7 +130,7 @@ def test_an_address_without_a_cluster_ends_the_command_soon_and_with_a_message(t
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=600,
     )
     assert found.returncode == 1
     assert f"error: rollout.ray_address='{address}': no Ray cluster answers there" in found.stderr
@@ -157,7 +157,7 @@ def test_an_interrupted_run_ends_with_a_checkpoint_and_leaves_no_ray(tmp_path: P
         started = descendants(trainer.pid)
         assert any(is_worker(process) for process in started)
         os.killpg(trainer.pid, signal.SIGINT)  # as Ctrl-C does
-        said, _ = trainer.communicate(timeout=60)
+        said, _ = trainer.communicate(timeout=600)
         assert trainer.returncode == 130, said
         assert "Go on with: triax resume" in said
         assert "is gone" not in said

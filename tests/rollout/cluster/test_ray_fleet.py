@@ -216,7 +216,7 @@ def test_a_failing_environment_is_shown_and_ends_the_run_past_the_budget(capfd: 
 def test_an_environment_that_cannot_be_made_ends_the_run_at_once() -> None:
     with running(diary_fleet(config=RAY, trouble="start")) as fleet:
         with pytest.raises(WorkersFailed, match=r"worker 0 could not begin: .*no licence for this simulator"):
-            fleet.collect(minimum=1, timeout=60.0)
+            fleet.collect(minimum=1, timeout=600.0)
         assert fleet.report().restarts == 0
 
 
@@ -224,7 +224,7 @@ def test_an_environment_that_cannot_be_made_ends_the_run_at_once() -> None:
 def test_a_worker_that_hangs_is_replaced_and_the_trainer_says_for_whom_it_waits(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    supervision = SupervisionConfig(step_seconds=0.5, reset_seconds=1.0, patience_seconds=0.5)
+    supervision = SupervisionConfig(step_seconds=2.0, reset_seconds=5.0, patience_seconds=0.5)
     with running(
         diary_fleet(config=dataclasses.replace(RAY, supervision=supervision), trouble="sleep", chunk_steps=2)
     ) as fleet:
