@@ -123,7 +123,7 @@ def test_trap_39_a_worker_that_hangs_in_a_step_is_killed_and_replaced(capfd: pyt
     with running(diary_fleet(config=config, trouble="sleep", chunk_steps=2)) as fleet:
         chunks = collect_until_restart(fleet)
         assert [chunk.steps for chunk in chunks] == [2, 2]
-    assert "at one step for more than 1 s (rollout.supervision.step_seconds)" in capfd.readouterr().err
+    assert "at one step for more than 2 s (rollout.supervision.step_seconds)" in capfd.readouterr().err
 
 
 def test_a_worker_that_is_stopped_from_outside_is_replaced() -> None:
