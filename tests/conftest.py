@@ -15,7 +15,6 @@ if any(name == "triax" or name.startswith("triax.") for name in sys.modules):
 jaxtyping.install_import_hook("triax", "type_checking.checker")
 
 LONGEST = (
-    "test_exact_resume.py",
     "test_workers.py",
     "test_ray_fleet.py",
     "test_cli.py",

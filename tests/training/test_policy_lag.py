@@ -101,6 +101,7 @@ def test_corrected_nothing_is_left_out_and_nothing_is_compiled_again() -> None:
     assert learner.traces == ["ingest", "update", "update"]
 
 
+@pytest.mark.slow
 def test_left_out_a_stale_chunk_has_no_part_in_what_is_learned() -> None:
     loop = _loop(_config(), versions=[1, 1, 2], maximum_policy_lag=0)
     without = _loop(_config(), versions=[1, 2], maximum_policy_lag=0)

@@ -145,6 +145,7 @@ def test_past_the_budget_the_run_ends_in_order_with_a_checkpoint(tmp_path: Path)
     assert 250 < max(steps) < 300  # both lives gave what they could
 
 
+@pytest.mark.slow
 def test_an_evaluator_that_fails_ends_the_run_in_order_with_a_checkpoint(tmp_path: Path) -> None:
     run = tmp_path / "run"
     process = run_script("evaluator", "train", "--run-directory", str(run))
@@ -156,6 +157,7 @@ def test_an_evaluator_that_fails_ends_the_run_in_order_with_a_checkpoint(tmp_pat
     assert list((run / "checkpoints").glob("*/training.safetensors"))
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_ends_soon_and_goes_on_to_the_full_number_of_steps(tmp_path: Path) -> None:
     run = tmp_path / "run"
     process = run_script("none", "train", "--run-directory", str(run))
@@ -235,6 +237,7 @@ def test_more_workers_than_memory_are_refused_at_once(tmp_path: Path) -> None:
     assert not run.exists()
 
 
+@pytest.mark.slow
 def test_what_only_the_trainer_can_import_is_said_by_name(tmp_path: Path) -> None:
     script = """
     import sys, types
