@@ -1,7 +1,7 @@
 """Heads for actions whose parts hang together: parameters that a choice uses, masks, choices among a set's elements."""
 
 from collections.abc import Mapping
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -97,8 +97,10 @@ class EnumeratedHead(nnx.Module):
         self.outputs = int(self.has_logits) + code.parameters * (1 if self.free_spread else 2)
         initialiser = kernel_initialiser(name=config.initialisation, scale=config.scale)
         self.linear = nnx.Linear(inputs, len(groups) * self.outputs, kernel_init=initialiser, rngs=rngs)
+        # One linear layer of features and embedding, as a sum: the features' part is the same for all elements.
+        self.feature_hidden = nnx.List(nnx.Linear(inputs, inputs, rngs=rngs) for _ in self.pointers)
         self.element_hidden = nnx.List(
-            nnx.Linear(inputs + element_sizes[path], inputs, rngs=rngs) for _, path in self.pointers
+            nnx.Linear(element_sizes[path], inputs, use_bias=False, rngs=rngs) for _, path in self.pointers
         )
         self.element_outputs = nnx.List(
             nnx.Linear(inputs, self.outputs, kernel_init=initialiser, rngs=rngs) for _ in self.pointers
@@ -111,11 +113,11 @@ class EnumeratedHead(nnx.Module):
     ) -> EnumeratedChoices:
         """Make the distribution; see :class:`Head`."""
         batch = features.shape[:-1]
-        values = jnp.reshape(self.linear(features), (*batch, -1, self.outputs))[..., np.array(self.group), :]
+        values = _repeated(jnp.reshape(self.linear(features), (*batch, -1, self.outputs)), np.array(self.group))
         for place, (component, path) in enumerate(self.pointers):
-            inputs = jnp.broadcast_to(features[..., None, :], (*elements[path].shape[:-1], features.shape[-1]))
-            hidden = jax.nn.relu(self.element_hidden[place](jnp.concatenate([inputs, elements[path]], axis=-1)))
-            chosen = self.element_outputs[place](hidden)[..., self.table.options[:, component], :]
+            from_features = self.feature_hidden[place](features)[..., None, :]
+            hidden = jax.nn.relu(from_features + self.element_hidden[place](elements[path]))
+            chosen = _repeated(self.element_outputs[place](hidden), self.table.options[:, component])
             values = values + self.table.used[:, component, None] * chosen
         logits = values[..., 0] if self.has_logits else jnp.zeros((*batch, 1))
         allowed = self.code.allowed_rows(table=self.table, observation=observation)
@@ -135,6 +137,14 @@ class EnumeratedHead(nnx.Module):
             code=self.code,
             table=self.table,
         )
+
+
+def _repeated(
+    rows: Float[Array, "*batch rows outputs"], places: np.ndarray[Any, Any]
+) -> Float[Array, "*batch choices outputs"]:
+    """Give each choice its row. A product, since the gradient of indexing is a loop over numbers on a CPU."""
+    table = jax.nn.one_hot(places, rows.shape[-2], dtype=rows.dtype)
+    return jnp.einsum("cr,...ro->...co", table, rows, precision=jax.lax.Precision.HIGHEST)
 
 
 class FactoredHead(nnx.Module):

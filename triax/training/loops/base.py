@@ -79,7 +79,8 @@ class Loop(abc.ABC):
     def __init__(self, *, learner: Learner[Any], seed: int) -> None:
         self.learner = learner
         self.counters = Counters()
-        self.learner_state = jax.jit(learner.initial_state)(key=derive_key(seed=seed, name=("learner",)))
+        # Not compiled as a whole: that takes longer than its many small operations, which learners of a process share.
+        self.learner_state = learner.initial_state(key=derive_key(seed=seed, name=("learner",)))
         self._update_key = derive_key(seed=seed, name=("update",))
         self._ingest: Callable[..., Any] = jax.jit(learner.ingest, donate_argnames="state")
 
