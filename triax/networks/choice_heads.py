@@ -1,13 +1,13 @@
 """Heads for actions whose parts hang together: parameters that a choice uses, masks, choices among a set's elements."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from triax.networks.actions import ActionCode
 from triax.networks.choices import EnumeratedChoices, FactoredChoices
@@ -140,7 +140,7 @@ class EnumeratedHead(nnx.Module):
 
 
 def _repeated(
-    rows: Float[Array, "*batch rows outputs"], places: np.ndarray[Any, Any]
+    rows: Float[Array, "*batch rows outputs"], places: Int[np.ndarray, " choices"]
 ) -> Float[Array, "*batch choices outputs"]:
     """Give each choice its row. A product, since the gradient of indexing is a loop over numbers on a CPU."""
     table = jax.nn.one_hot(places, rows.shape[-2], dtype=rows.dtype)
