@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
+from triax.networks.convolution import Convolution
 from triax.networks.mlp import ACTIVATIONS, Activation, Initialisation, kernel_initialiser
 from triax.networks.sets import SetEncoder, SetEncoderConfig, SetEncoding
 from triax.spaces import BinaryLeaf, BoxLeaf, DiscreteLeaf, ImageLeaf, SetLeaf, SpaceSpec, UnsupportedSpace
@@ -234,12 +235,11 @@ class _ImageEncoder(nnx.Module):
         for features, kernel, stride in zip(config.channels, config.kernels, config.strides, strict=True):
             window = (min(kernel, height), min(kernel, width))
             layers.append(
-                nnx.Conv(
-                    channels,
-                    features,
-                    window,
-                    strides=(stride, stride),
-                    padding="VALID",
+                Convolution(
+                    channels=channels,
+                    features=features,
+                    window=window,
+                    stride=stride,
                     kernel_init=initialiser,
                     rngs=rngs,
                 )
