@@ -2,7 +2,7 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
 from triax.learners.interface import Learner, ReplayPlan, TransitionUnit
 from triax.learners.optimizer import Trainable, apply_gradients, initial_trainable, moved_towards
@@ -16,6 +16,7 @@ from triax.learners.sac.losses import (
     target_choice_entropy,
     target_entropy,
 )
+from triax.learners.sac.policy import SACPolicy
 from triax.learners.sac.state import SACMetrics, SACPolicyParameters, SACState
 from triax.networks import (
     ActionCode,
@@ -31,7 +32,7 @@ from triax.objectives.temporal_difference import bootstrapped_target
 from triax.random import KeyArray
 from triax.spaces import SpaceSpec
 from triax.trees import Tree, replace, tree_dataclass
-from triax.types import ActionMode, PolicyOutput, Trajectory, Transitions, UpdateOutput
+from triax.types import Trajectory, Transitions, UpdateOutput
 
 
 @tree_dataclass
@@ -96,7 +97,7 @@ class SAC(Learner[SACState]):
         )
 
     @property
-    def policy(self) -> "SACPolicy":
+    def policy(self) -> SACPolicy:
         """Choices, and squashed Gaussians over the parameters that they use."""
         return self._policy
 
@@ -274,47 +275,3 @@ class SAC(Learner[SACState]):
 
         gradient = jax.grad(loss_of)(state.temperature.parameters)
         return apply_gradients(trainable=state.temperature, gradients=gradient, optimizer=self._temperature_optimizer)
-
-
-class SACPolicy:
-    """Choices, and squashed Gaussians over their parameters, with noise that may be correlated in time.
-
-    :param config: SAC's config.
-    :param actor: the network.
-    :param code: how actions are written.
-    """
-
-    def __init__(self, *, config: SACConfig, actor: FunctionalNetwork[ActorModel], code: ActionCode) -> None:
-        self._noise = config.exploration
-        self._actor = actor
-        self._code = code
-
-    def initial_carry(self, *, batch_shape: tuple[int, ...]) -> tuple[Array, ...]:
-        """Make the state of the exploration noise.
-
-        :param batch_shape: leading axes.
-        :return: empty for white noise.
-        """
-        return self._noise.initial_carry(batch_shape=batch_shape, components=self._code.parameters)
-
-    def act(
-        self,
-        *,
-        parameters: SACPolicyParameters,
-        carry: tuple[Array, ...],
-        observation: Tree,
-        is_first: Bool[Array, " B"],
-        key: KeyArray,
-        mode: ActionMode,
-    ) -> PolicyOutput:
-        """Choose actions; see :class:`triax.types.Policy`."""
-        if parameters.statistics is not None:
-            observation = parameters.statistics.normalise(observation=observation)
-        distribution = self._actor.bind(parameters=parameters.actor)(observation)
-        if mode is ActionMode.MODE:
-            return PolicyOutput(action=distribution.mode(), carry=carry, extras={})
-        choice_key, noise_key = jax.random.split(key) if self._code.sizes else (key, key)
-        noise = self._noise.step(carry=carry, is_first=is_first, components=self._code.parameters, key=noise_key)
-        assert isinstance(distribution, ChoiceDistribution)
-        action = distribution.sample_from_noise(noise=noise.value, key=choice_key)
-        return PolicyOutput(action=action, carry=noise.carry, extras={})
