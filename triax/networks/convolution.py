@@ -60,7 +60,8 @@ def convolve(
         return jax.lax.conv_general_dilated(images, kernel, strides, "VALID", dimension_numbers=layout)
 
     def product(images: Array, kernel: Array) -> Array:
-        return unfold(images, window=kernel.shape[:2], strides=strides) @ kernel.reshape(-1, kernel.shape[-1])
+        rows, columns, _, features = kernel.shape
+        return unfold(images, window=(rows, columns), strides=strides) @ kernel.reshape(-1, features)
 
     result: Array = jax.lax.platform_dependent(images, kernel, cpu=product, default=operation)
     return result
