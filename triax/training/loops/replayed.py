@@ -94,11 +94,12 @@ class ReplayLoop(FleetLoop):
                 self._prepared = self._sample()
             elif output.feedback is not None:
                 self._source.feedback(feedback=to_numpy(output.feedback))
-        if metrics:
-            self.publish()
-        else:
+        if not metrics:
             # Experience has come since these were drawn: draw again, so that a resumed run draws the same.
             self._prepared = None
+        if metrics or (chunks and self.learner.ingests and self.acting_mode() is not ActionMode.RANDOM):
+            # Also where experience has changed the statistics alone: a resumed run acts with those of its checkpoint.
+            self.publish()
         episodes = tuple(episode for chunk in chunks for episode in chunk.episodes)
         return Iteration(metrics=tuple(metrics), episodes=episodes, policy_lags=lags)
 
