@@ -212,7 +212,8 @@ def farthest(one: Any, other: Any) -> float:
         a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
         return float(np.max(np.abs(a - b) / np.maximum(1.0, np.abs(a)), initial=0.0))
 
-    return max(jax.tree.leaves(jax.tree.map(distance, one, other)))
+    distances: list[float] = jax.tree.leaves(jax.tree.map(distance, one, other))
+    return max(distances)
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ class EnvironmentDescription:
     cores: int
     backend: str | None
     device: str | None
-    devices: int | None
+    devices: int | None = None
 
     def differences(self, other: "EnvironmentDescription") -> tuple[str, ...]:
         """Compare with another environment.
