@@ -81,7 +81,7 @@ class DeviceName:
                 )
             raise ValueError(f"Experiment.device={self.text!r}: JAX finds no {self.kind} here; {remedy}.") from error
         if max(self.indices) >= len(there):
-            remedy = f"use numbers from 0 to {len(there) - 1}"
+            remedy = f"use numbers from 0 to {len(there) - 1}" if len(there) > 1 else f"use {self.kind}:0"
             if self.kind == "cpu":
                 remedy += (
                     ", or have JAX treat the processor as more devices "
