@@ -14,7 +14,10 @@ import pytest
 import triax
 
 ROOT = Path(__file__).parent.parent
+TUTORIALS = sorted((ROOT / "docs" / "tutorials").glob("*.md"))
+"""Their code is run by test_tutorials.py."""
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
+PAGES += TUTORIALS
 IDENTIFIERS = [page.name for page in PAGES]
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -39,6 +42,7 @@ def python_blocks() -> list[Any]:
     return [
         pytest.param(code, id=f"{page.name}-{number}")
         for page in PAGES
+        if page not in TUTORIALS
         for number, code in enumerate(
             code for language, code in FENCE.findall(page.read_text()) if language == "python"
         )
@@ -90,10 +94,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 def anchors(path: Path) -> set[str]:
     """List the headings that can be linked to, as the build names them."""
-    text = path.read_text()
-    if path.name == "extending.md":
-        text += (ROOT / "CONTRIBUTING.md").read_text()
-    headings = re.findall(r"^#+ (.*)$", FENCE.sub("", text), re.MULTILINE)
+    headings = re.findall(r"^#+ (.*)$", FENCE.sub("", path.read_text()), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
 
 

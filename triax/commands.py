@@ -38,6 +38,8 @@ class Resume(RunCommand):
     """The newest complete one, or the one of these steps; later ones are discarded."""
     allow_changed_source: bool = False
     """Go on although the experiment's Python source has changed."""
+    device: str | None = None
+    """Where to go on: cpu, gpu, gpu:0,1; None: where the experiment says."""
 
     def run(self, *, run_directory: Path) -> None:
         """Train on, and say what came of it."""
@@ -46,6 +48,7 @@ class Resume(RunCommand):
                 run_directory=run_directory,
                 checkpoint=self.checkpoint,
                 allow_changed_source=self.allow_changed_source,
+                device=self.device,
             )
         )
 

@@ -180,3 +180,13 @@ def test_differences_of_environments_are_said() -> None:
         "mujoco: 3.3.0, now not installed",
         "cores: 2, now 4",
     )
+    on_one, on_two = (dataclasses.replace(before, devices=count) for count in (1, 2))
+    assert on_one.differences(on_two) == ("devices: 1, now 2",)
+    # Descriptions of earlier versions do not say how many there were.
+    assert before.differences(on_two) == ()
+
+
+def test_a_description_of_an_earlier_version_is_read() -> None:
+    document = environment_description().to_json()
+    assert document.pop("devices") == 1
+    assert EnvironmentDescription.from_json(document).devices is None

@@ -61,6 +61,25 @@ class TracedConfig:
         return TracedLearner(config=self, observation_spec=observation_spec, action_spec=action_spec)
 
 
+class CountingIngests(TracedLearner):
+    """Acts with how many pieces of experience it has taken in, as others act with statistics of them."""
+
+    ingests = True
+
+    def ingest(self, *, state: outside.CountingState, chunk: Trajectory) -> tuple[outside.CountingState, Tree]:
+        return outside.CountingState(updates=state.updates + 1000), ()
+
+    def policy_parameters(self, *, state: outside.CountingState) -> Tree:
+        return state.updates
+
+
+class CountingIngestsConfig(TracedConfig):
+    """Describes it."""
+
+    def build(self, *, observation_spec: Any, action_spec: Any) -> TracedLearner:
+        return CountingIngests(config=self, observation_spec=observation_spec, action_spec=action_spec)
+
+
 def _experiment(plan: Any, *, environments: int = 2, stop_after: int | None = None, **changes: Any) -> triax.Experiment:
     settings: dict[str, Any] = {
         "name": "loops",
@@ -87,6 +106,26 @@ def test_updates_keep_their_ratio_to_steps_after_the_warm_up(ratio: float, tmp_p
         due = max(0.0, (row.environment_steps - 40) * ratio)
         # Calls are of 4 updates, and steps come in twos.
         assert due - 4 - 2 * ratio < row.updates <= due
+
+
+@pytest.mark.parametrize("random_warmup", [True, False])
+def test_what_acts_is_what_a_resumed_run_would_act_with(random_warmup: bool) -> None:
+    plan = _replay_plan(warmup_steps=20, random_warmup=random_warmup)
+    parts = build(experiment=_experiment(plan, learner=CountingIngestsConfig(plan=plan)))
+    try:
+        without_update = 0
+        for _ in range(30):
+            updates = parts.loop.counters.updates
+            # So short iterations, as events of a schedule make them, often end without an update.
+            parts.loop.advance(limit=1)
+            if random_warmup and parts.loop.steps < 20:
+                continue
+            acting: Any = parts.loop.fleet._published.parameters  # type: ignore[attr-defined]
+            assert float(acting) == float(parts.loop.learner_state.updates)
+            without_update += parts.loop.counters.updates == updates
+        assert without_update > 5
+    finally:
+        parts.close()
 
 
 def test_update_is_traced_once_a_run(tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ import importlib.metadata
 import os
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from triax.runs.files import JSON
 
@@ -29,7 +29,8 @@ class EnvironmentDescription:
     :param processor: the processor's model.
     :param cores: the cores that this process may use, which may be fewer than the machine has.
     :param backend: JAX's backend (``cpu``, ``gpu``, ``tpu``), if JAX was asked.
-    :param device: the kind of JAX's first device, if JAX was asked.
+    :param device: the kind of the first device that computes, if JAX was asked.
+    :param devices: how many devices compute, if JAX was asked.
     """
 
     python: str
@@ -39,6 +40,7 @@ class EnvironmentDescription:
     cores: int
     backend: str | None
     device: str | None
+    devices: int | None = None
 
     def differences(self, other: "EnvironmentDescription") -> tuple[str, ...]:
         """Compare with another environment.
@@ -73,6 +75,7 @@ class EnvironmentDescription:
             "cores": self.cores,
             "backend": self.backend,
             "device": self.device,
+            "devices": self.devices,
         }
 
     @staticmethod
@@ -84,6 +87,7 @@ class EnvironmentDescription:
         :raises KeyError: if something is missing.
         """
         backend, device = document["backend"], document["device"]
+        devices = document.get("devices")  # Descriptions of earlier versions do not count them.
         return EnvironmentDescription(
             python=str(document["python"]),
             packages={name: str(version) for name, version in cast(Mapping[str, JSON], document["packages"]).items()},
@@ -92,25 +96,29 @@ class EnvironmentDescription:
             cores=int(cast(int, document["cores"])),
             backend=None if backend is None else str(backend),
             device=None if device is None else str(device),
+            devices=None if devices is None else int(cast(int, devices)),
         )
 
 
-def environment_description(*, device: bool = True) -> EnvironmentDescription:
+def environment_description(*, device: bool = True, devices: Sequence[Any] = ()) -> EnvironmentDescription:
     """Describe what this process runs on.
 
     :param device: whether to ask JAX for its device. That starts JAX's backend, which takes memory on an accelerator,
         so a process that computes nothing says no. If JAX was not imported, it is not asked.
+    :param devices: those of JAX's devices that compute; none: its default.
     :return: the description.
     """
     jax = sys.modules.get("jax") if device else None
+    computing = () if jax is None else tuple(devices) or jax.devices()[:1]
     return EnvironmentDescription(
         python=platform.python_version(),
         packages={name: version for name in _PACKAGES if (version := _version(name)) is not None},
         platform=platform.platform(),
         processor=_processor(),
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
-        backend=None if jax is None else str(jax.default_backend()),
-        device=None if jax is None else str(jax.devices()[0].device_kind),
+        backend=str(computing[0].platform) if computing else None,
+        device=str(computing[0].device_kind) if computing else None,
+        devices=len(computing) or None,
     )
 
 

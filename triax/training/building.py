@@ -4,8 +4,6 @@ import dataclasses
 import functools
 from typing import Any
 
-import jax
-
 from triax.datasets import DatasetSource, join_datasets, load_dataset
 from triax.evaluation import Evaluator, EvaluatorProcess
 from triax.learners.interface import (
@@ -21,6 +19,7 @@ from triax.replay import BatchSource, MixturePart, MixtureSource, Replay, availa
 from triax.rollout import Fleet, InlineFleet
 from triax.rollout.cluster import RayFleet
 from triax.rollout.processes import ProcessFleet
+from triax.training.devices import DEFAULT_PLACEMENT, Placement
 from triax.training.experiment import Experiment
 from triax.training.loops import Loop, OfflineLoop, OnPolicyLoop, ReplayLoop
 from triax.training.recorded import load_recorded, recorded_parts
@@ -78,10 +77,11 @@ def environment_spec(*, experiment: Experiment) -> EnvironmentSpec:
         environment.close()
 
 
-def build(*, experiment: Experiment) -> Parts:
+def build(*, experiment: Experiment, placement: Placement = DEFAULT_PLACEMENT) -> Parts:
     """Build everything that an experiment names.
 
     :param experiment: the experiment.
+    :param placement: on which devices updates are computed; see :func:`triax.training.devices.placement_of`.
     :return: its parts.
     :raises ValueError: if the parts do not fit together, with the field and the remedy.
     """
@@ -99,12 +99,13 @@ def build(*, experiment: Experiment) -> Parts:
                 environments=fleet.environments,
                 maximum_policy_lag=experiment.rollout.maximum_policy_lag,
                 seed=experiment.seed,
+                placement=placement,
             )
         case ReplayPlan() as plan:
-            loop = _replay_loop(experiment=experiment, learner=learner, spec=spec, plan=plan)
+            loop = _replay_loop(experiment=experiment, learner=learner, spec=spec, plan=plan, placement=placement)
             notes.append(loop.replay.describe_memory())
         case DatasetPlan() as plan:
-            loop = _offline_loop(experiment=experiment, learner=learner, plan=plan, spec=spec)
+            loop = _offline_loop(experiment=experiment, learner=learner, plan=plan, spec=spec, placement=placement)
         case MixturePlan() as plan:
             loop = _replay_loop(
                 experiment=experiment,
@@ -112,6 +113,7 @@ def build(*, experiment: Experiment) -> Parts:
                 spec=spec,
                 plan=plan.replay,
                 recorded=plan.dataset,
+                placement=placement,
             )
             notes.append(loop.replay.describe_memory())
         case other:
@@ -221,6 +223,7 @@ def _replay_loop(
     spec: EnvironmentSpec,
     plan: ReplayPlan,
     recorded: DatasetPlan | None = None,
+    placement: Placement,
 ) -> ReplayLoop:
     replay = _replay(experiment=experiment, learner=learner, spec=spec, plan=plan)
     source: BatchSource = replay
@@ -240,6 +243,7 @@ def _replay_loop(
         updates_per_call=experiment.loop.updates_per_call,
         ratio_tolerance=experiment.loop.ratio_tolerance,
         seed=experiment.seed,
+        placement=placement,
     )
 
 
@@ -290,7 +294,7 @@ def _replay(*, experiment: Experiment, learner: Learner[Any], spec: EnvironmentS
 
 
 def _offline_loop(
-    *, experiment: Experiment, learner: Learner[Any], plan: DatasetPlan, spec: EnvironmentSpec
+    *, experiment: Experiment, learner: Learner[Any], plan: DatasetPlan, spec: EnvironmentSpec, placement: Placement
 ) -> OfflineLoop:
     datasets = load_recorded(experiment=experiment, learner=learner, plan=plan, spec=spec)
     held_out = None
@@ -305,7 +309,8 @@ def _offline_loop(
         plan=plan,
         training=join_datasets(datasets).trajectory,
         source=recorded[0].source if len(recorded) == 1 else MixtureSource(parts=recorded),
-        held_out=jax.device_put(held_out),
+        held_out=held_out,
         updates_per_call=experiment.loop.updates_per_call,
         seed=experiment.seed,
+        placement=placement,
     )

@@ -14,6 +14,7 @@ from triax.rollout import RolloutConfig
 from triax.runs import can_name_folder
 from triax.spaces import UsedBy
 from triax.training.callbacks import Callback
+from triax.training.devices import DeviceName
 from triax.training.loading import LoadConfig
 
 
@@ -90,6 +91,9 @@ class Experiment:
     """Environment steps; updates, for offline learners."""
     seed: int = 0
     """Every random number of the run follows from it."""
+    device: str | None = None
+    """Where updates are computed: cpu, gpu (the first), gpu:1, or several such as gpu:0,1, over which each batch is
+    split. None: JAX's default device. Workers act on the CPU in any case."""
     rollout: RolloutConfig = dataclasses.field(default_factory=RolloutConfig)
     """How environments are stepped."""
     replay: ReplayConfig = dataclasses.field(default_factory=ReplayConfig)
@@ -113,6 +117,8 @@ class Experiment:
             raise ValueError(f"Experiment.total_steps={self.total_steps} must be at least 1.")
         if self.seed < 0:
             raise ValueError(f"Experiment.seed={self.seed} must be at least 0.")
+        if self.device is not None:
+            DeviceName.read(self.device)
         if not isinstance(self.learner, LearnerConfig):
             raise ValueError(
                 f"Experiment.learner={self.learner!r} must be a learner's config, such as triax.SACConfig(), with a "

@@ -1,5 +1,6 @@
 """Training runs from outside: begin one, go on with one."""
 
+import contextlib
 import dataclasses
 import warnings
 from pathlib import Path
@@ -28,6 +29,7 @@ from triax.runs import (
 )
 from triax.training.building import Parts, build
 from triax.training.description import describe, named_modules, restore
+from triax.training.devices import placement_of
 from triax.training.evaluating import BackgroundEvaluating, Evaluating, InlineEvaluating
 from triax.training.experiment import Experiment
 from triax.training.importing import check_sources, main_module_name, resolver, source_hashes
@@ -64,14 +66,12 @@ def train(*, experiment: Experiment, run_directory: Path | str | None = None) ->
     :raises ValueError: if the experiment cannot work; the message names the field, the value and the remedy.
     """
     description = describe(experiment)
-    parts = build(experiment=experiment)
-    try:
+    placement = placement_of(experiment.device)
+    with placement.computing(), contextlib.closing(build(experiment=experiment, placement=placement)) as parts:
         begin(experiment=experiment, parts=parts)
         path = default_run_directory(experiment.name) if run_directory is None else Path(run_directory)
         run = RunDirectory.create(path, _document(experiment=experiment, description=description, parts=parts))
         return _run(experiment=experiment, parts=parts, run=run, checkpoint=None)
-    finally:
-        parts.close()
 
 
 def resume(
@@ -79,12 +79,15 @@ def resume(
     run_directory: Path | str,
     checkpoint: Literal["last"] | int = "last",
     allow_changed_source: bool = False,
+    device: str | None = None,
 ) -> TrainingResult:
     """Go on with a run that was stopped, from a checkpoint that holds everything.
 
     :param run_directory: of the run.
     :param checkpoint: the newest complete one, or the one of these steps; later ones are discarded.
     :param allow_changed_source: go on although the experiment's Python source is not what it was.
+    :param device: where to go on, named as in :class:`~triax.training.experiment.Experiment`; None: where the
+        experiment says. A checkpoint does not depend on the devices; sums differ between them by rounding.
     :return: where the results lie.
     :raises RunDirectoryError: if it is not a run directory, or another process trains in it.
     :raises SourceChanged: if the source has changed.
@@ -96,7 +99,9 @@ def resume(
     if not allow_changed_source:
         check_sources(stored=document["sources"])
     experiment: Experiment = restore(document["experiment"], resolve=resolver(run_directory=run.path))
-    differences = EnvironmentDescription.from_json(document["machine"]).differences(environment_description())
+    placement = placement_of(device or experiment.device)
+    machine = environment_description(devices=placement.devices)
+    differences = EnvironmentDescription.from_json(document["machine"]).differences(machine)
     if differences:
         warnings.warn(
             "this run was made elsewhere, so that resuming may not be exact to the bit: " + "; ".join(differences),
@@ -110,13 +115,10 @@ def resume(
         if checkpoint != "last" or any(store.counters(policy) for policy in store.steps()):
             raise
         steps = None  # Stopped before the first one: begin again.
-    parts = build(experiment=experiment)
-    try:
+    with placement.computing(), contextlib.closing(build(experiment=experiment, placement=placement)) as parts:
         if steps is None:
             begin(experiment=experiment, parts=parts)
         return _run(experiment=experiment, parts=parts, run=run, checkpoint=steps)
-    finally:
-        parts.close()
 
 
 def begin(*, experiment: Experiment, parts: Parts) -> None:
@@ -160,7 +162,7 @@ def _document(*, experiment: Experiment, description: Any, parts: Parts) -> dict
         "module": main_module_name(),
         "sources": source_hashes(modules),
         "spec": {"observation": parts.spec.observation.describe(), "action": parts.spec.action.describe()},
-        "machine": environment_description().to_json(),
+        "machine": environment_description(devices=parts.loop.placement.devices).to_json(),
     }
 
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from triax.learners.interface import Learner
 from triax.random import KeyArray, derive_key
 from triax.rollout import Fleet, FleetReport
+from triax.training.devices import DEFAULT_PLACEMENT, Placement
 from triax.trees import Tree, to_numpy, tree_dataclass
 from triax.types import ActionMode, EpisodeSummary, Trajectory
 
@@ -74,15 +75,17 @@ class Loop(abc.ABC):
 
     :param learner: the algorithm.
     :param seed: the run's seed.
+    :param placement: on which devices updates are computed.
     """
 
-    def __init__(self, *, learner: Learner[Any], seed: int) -> None:
+    def __init__(self, *, learner: Learner[Any], seed: int, placement: Placement) -> None:
         self.learner = learner
         self.counters = Counters()
+        self.placement = placement
         # Not compiled as a whole: that takes longer than its many small operations, which learners of a process share.
-        self.learner_state = learner.initial_state(key=derive_key(seed=seed, name=("learner",)))
-        self._update_key = derive_key(seed=seed, name=("update",))
-        self._ingest: Callable[..., Any] = jax.jit(learner.ingest, donate_argnames="state")
+        self.learner_state = placement.everywhere(learner.initial_state(key=derive_key(seed=seed, name=("learner",))))
+        self._update_key = placement.everywhere(derive_key(seed=seed, name=("update",)))
+        self._ingest = placement.compile(learner.ingest, donate_argnames="state")
 
     @property
     @abc.abstractmethod
@@ -112,7 +115,7 @@ class Loop(abc.ABC):
 
         :return: a tree on the device.
         """
-        return self.learner.policy_parameters(state=self.learner_state)
+        return self.placement.on_first(self.learner.policy_parameters(state=self.learner_state))
 
     def begin_with(self, *, parameters: Tree) -> None:
         """Put other parameters in the place of those of the policy, before the first iteration.
@@ -120,7 +123,7 @@ class Loop(abc.ABC):
         :param parameters: structured as those of :meth:`policy_parameters`.
         """
         self.learner_state = self.learner.with_policy_parameters(
-            state=self.learner_state, parameters=to_device(parameters)
+            state=self.learner_state, parameters=self.placement.everywhere(parameters)
         )
 
     def prefill(self, *, experience: Trajectory, task: npt.NDArray[Any]) -> None:
@@ -168,10 +171,11 @@ class FleetLoop(Loop):
     :param learner: the algorithm.
     :param fleet: makes experience.
     :param seed: the run's seed.
+    :param placement: on which devices updates are computed.
     """
 
-    def __init__(self, *, learner: Learner[Any], fleet: Fleet, seed: int) -> None:
-        super().__init__(learner=learner, seed=seed)
+    def __init__(self, *, learner: Learner[Any], fleet: Fleet, seed: int, placement: Placement) -> None:
+        super().__init__(learner=learner, seed=seed, placement=placement)
         self.fleet = fleet
 
     @property
@@ -186,7 +190,7 @@ class FleetLoop(Loop):
     def restore(self, *, state: LoopState, counters: Counters) -> None:
         """Take over a state; see :meth:`Loop.restore`."""
         self.counters = counters
-        self.learner_state = to_device(state.learner)
+        self.learner_state = self.placement.everywhere(state.learner)
         self.fleet.restore(state.fleet)
         self._send_policy()
 
@@ -214,16 +218,17 @@ class FleetLoop(Loop):
 
     def _send_policy(self) -> None:
         self.fleet.publish(
-            parameters=self.learner.rollout_parameters(state=self.learner_state),
+            parameters=self.placement.on_first(self.learner.rollout_parameters(state=self.learner_state)),
             version=self.counters.policy_version,
             mode=self.acting_mode(),
         )
 
 
-def compiled_updates(*, learner: Learner[Any]) -> Callable[..., Any]:
+def compiled_updates(*, learner: Learner[Any], placement: Placement = DEFAULT_PLACEMENT) -> Callable[..., Any]:
     """Compile several updates into one call, the learner's state donated.
 
     :param learner: the algorithm.
+    :param placement: on which devices.
     :return: from (state, batches with a leading axis of updates, key, number of the first update) to the new state
         and the outputs of all updates. No value comes to the host in between.
     """
@@ -233,21 +238,11 @@ def compiled_updates(*, learner: Learner[Any]) -> Callable[..., Any]:
 
         def step(state: Tree, inputs: Tree) -> tuple[Tree, Tree]:
             batch, number = inputs
-            return learner.update(state=state, batch=batch, key=jax.random.fold_in(key, number))
+            return learner.update(state=state, batch=placement.split(batch), key=jax.random.fold_in(key, number))
 
         return jax.lax.scan(step, state, (batches, first_update + jnp.arange(count, dtype=jnp.uint32)))
 
-    compiled: Callable[..., Any] = jax.jit(updates, donate_argnums=0)
-    return compiled
-
-
-def to_device(tree: Tree) -> Tree:
-    """Bring a restored tree to the device as arrays of JAX's own.
-
-    :param tree: NumPy arrays.
-    :return: the same structure.
-    """
-    return jax.tree.map(lambda leaf: jnp.array(leaf, copy=True), tree)
+    return placement.compile(updates, donate_argnums=0)
 
 
 def update_number(updates: int) -> np.uint32:

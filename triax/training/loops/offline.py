@@ -3,19 +3,18 @@
 import math
 from typing import Any
 
-import jax
 import numpy as np
 
 from triax.learners.interface import DatasetPlan, Learner
 from triax.random import derive_generator
 from triax.replay import BatchSource
+from triax.training.devices import DEFAULT_PLACEMENT, Placement
 from triax.training.loops.base import (
     Counters,
     Iteration,
     Loop,
     LoopState,
     compiled_updates,
-    to_device,
     update_number,
 )
 from triax.trees import Tree, to_numpy
@@ -32,6 +31,8 @@ class OfflineLoop(Loop):
     :param held_out: all rows of the other part, as one batch; None where nothing is held out.
     :param updates_per_call: updates in one compiled call.
     :param seed: the run's seed.
+    :param placement: on which devices updates are computed.
+    :raises ValueError: if a batch cannot be split over the devices.
     """
 
     def __init__(
@@ -44,15 +45,17 @@ class OfflineLoop(Loop):
         held_out: Tree | None,
         updates_per_call: int,
         seed: int,
+        placement: Placement = DEFAULT_PLACEMENT,
     ) -> None:
-        super().__init__(learner=learner, seed=seed)
+        super().__init__(learner=learner, seed=seed, placement=placement)
+        placement.check_rows(rows=plan.batch_size, field="batch_size")
         self._plan = plan
         self._source = source
-        self._held_out = held_out
+        self._held_out = self.placement.everywhere(held_out)
         self._updates_per_call = updates_per_call
         self._seed = seed
-        self._updates = compiled_updates(learner=learner)
-        self._held_out_loss = jax.jit(learner.held_out_loss)
+        self._updates = compiled_updates(learner=learner, placement=self.placement)
+        self._held_out_loss = self.placement.compile(learner.held_out_loss)
         if learner.ingests:
             self.learner_state, _ = self._ingest(state=self.learner_state, chunk=training)
         self._best_parameters = to_numpy(self.policy_parameters())
@@ -78,7 +81,10 @@ class OfflineLoop(Loop):
             generator=derive_generator(seed=self._seed, name=("dataset", self.counters.updates)),
         )
         self.learner_state, output = self._updates(
-            self.learner_state, batches, self._update_key, update_number(self.counters.updates)
+            self.learner_state,
+            self.placement.split_batches(batches),
+            self._update_key,
+            update_number(self.counters.updates),
         )
         looks_before = self.counters.updates // self._plan.held_out_interval
         self.counters.updates += self._updates_per_call
@@ -118,7 +124,7 @@ class OfflineLoop(Loop):
     def restore(self, *, state: LoopState, counters: Counters) -> None:
         """Take over a state; see :meth:`Loop.restore`."""
         self.counters = counters
-        self.learner_state = to_device(state.learner)
+        self.learner_state = self.placement.everywhere(state.learner)
         self._source.restore(state.source)
         self._best_parameters = state.own["best_parameters"]
         self._best_loss = float(state.own["best_loss"])

@@ -13,6 +13,7 @@ import numpy as np
 from triax.learners.interface import Learner, OnPolicyPlan
 from triax.random import KeyArray
 from triax.rollout import Fleet
+from triax.training.devices import DEFAULT_PLACEMENT, Placement
 from triax.training.loops.base import COLLECT_SECONDS, FleetLoop, Iteration, update_number
 from triax.trees import Tree
 from triax.types import Chunk, Trajectory, UpdateOutput
@@ -28,7 +29,8 @@ class OnPolicyLoop(FleetLoop):
     :param maximum_policy_lag: chunks made by a policy older than this many versions are left out, unless the plan says
         that the learner corrects for that.
     :param seed: the run's seed.
-    :raises ValueError: if the minibatches do not divide a chunk.
+    :param placement: on which devices updates are computed.
+    :raises ValueError: if the minibatches do not divide a chunk, or cannot be split over the devices.
     """
 
     def __init__(
@@ -40,8 +42,9 @@ class OnPolicyLoop(FleetLoop):
         environments: int,
         maximum_policy_lag: int = 0,
         seed: int,
+        placement: Placement = DEFAULT_PLACEMENT,
     ) -> None:
-        super().__init__(learner=learner, fleet=fleet, seed=seed)
+        super().__init__(learner=learner, fleet=fleet, seed=seed, placement=placement)
         rows = plan.steps * environments
         minibatch_size = plan.minibatch_size or rows
         if rows % minibatch_size:
@@ -54,7 +57,10 @@ class OnPolicyLoop(FleetLoop):
         self._rows = rows
         self._maximum_policy_lag = math.inf if plan.corrects_lag else maximum_policy_lag
         self._pending: list[Chunk] = []
-        self._learn = compiled_epochs(learner=learner, epochs=plan.epochs, minibatches=rows // minibatch_size)
+        placement.check_rows(rows=minibatch_size, field="minibatch_size")
+        self._learn = compiled_epochs(
+            learner=learner, epochs=plan.epochs, minibatches=rows // minibatch_size, placement=self.placement
+        )
         self.publish()
 
     def advance(self, *, limit: int) -> Iteration:
@@ -100,7 +106,9 @@ def joined(chunks: Sequence[Chunk]) -> Trajectory:
     return trajectory
 
 
-def compiled_epochs(*, learner: Learner[Any], epochs: int, minibatches: int) -> Callable[..., Any]:
+def compiled_epochs(
+    *, learner: Learner[Any], epochs: int, minibatches: int, placement: Placement
+) -> Callable[..., Any]:
     """Compile the preparation of a chunk and all epochs over it into one call, the learner's state donated.
 
     An epoch is one pass over all prepared rows, in a new random order. Where an update says stop, the rest of the
@@ -109,6 +117,8 @@ def compiled_epochs(*, learner: Learner[Any], epochs: int, minibatches: int) -> 
     :param learner: the algorithm.
     :param epochs: how many passes.
     :param minibatches: how many a pass, all of one size.
+    :param placement: on which devices. Each of several prepares the whole chunk, and takes its share of every
+        minibatch from it: rows in random order, which would otherwise have to be exchanged between devices.
     :return: from (state, trajectory, key, number of the first update) to the new state, the outputs of all updates, and
         which of them were made, [updates].
     """
@@ -125,7 +135,9 @@ def compiled_epochs(*, learner: Learner[Any], epochs: int, minibatches: int) -> 
 
         def make_update(state: Tree, rows_now: jax.Array, number: jax.Array) -> tuple[Tree, UpdateOutput]:
             minibatch = jax.tree.map(lambda leaf: leaf[rows_now], prepared)
-            return learner.update(state=state, batch=minibatch, key=jax.random.fold_in(update_key, number))
+            return learner.update(
+                state=state, batch=placement.split(minibatch), key=jax.random.fold_in(update_key, number)
+            )
 
         blank = jax.eval_shape(make_update, state, orders[0], jnp.uint32(0))[1]
 
@@ -144,5 +156,4 @@ def compiled_epochs(*, learner: Learner[Any], epochs: int, minibatches: int) -> 
         (state, _), (outputs, made) = jax.lax.scan(step, (state, jnp.zeros((), jnp.bool_)), (orders, numbers))
         return state, outputs, made
 
-    compiled: Callable[..., Any] = jax.jit(learn, donate_argnums=0)
-    return compiled
+    return placement.compile(learn, donate_argnums=0)

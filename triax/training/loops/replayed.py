@@ -9,6 +9,7 @@ from triax.learners.interface import Learner, ReplayPlan
 from triax.random import derive_generator
 from triax.replay import BatchSource, Replay
 from triax.rollout import Fleet
+from triax.training.devices import DEFAULT_PLACEMENT, Placement
 from triax.training.loops.base import (
     COLLECT_SECONDS,
     Counters,
@@ -39,7 +40,9 @@ class ReplayLoop(FleetLoop):
     :param updates_per_call: updates in one compiled call.
     :param ratio_tolerance: how many updates either side may be ahead of the other, beyond one call.
     :param seed: the run's seed.
+    :param placement: on which devices updates are computed.
     :ivar replay: keeps experience.
+    :raises ValueError: if a batch cannot be split over the devices.
     """
 
     def __init__(
@@ -54,8 +57,10 @@ class ReplayLoop(FleetLoop):
         updates_per_call: int,
         ratio_tolerance: int = 0,
         seed: int,
+        placement: Placement = DEFAULT_PLACEMENT,
     ) -> None:
-        super().__init__(learner=learner, fleet=fleet, seed=seed)
+        super().__init__(learner=learner, fleet=fleet, seed=seed, placement=placement)
+        placement.check_rows(rows=batch_size, field="batch_size")
         self._plan = plan
         self._batch_size = batch_size
         self.replay = replay
@@ -67,7 +72,7 @@ class ReplayLoop(FleetLoop):
             updates_per_call=updates_per_call,
         )
         self._seed = seed
-        self._updates = compiled_updates(learner=learner)
+        self._updates = compiled_updates(learner=learner, placement=self.placement)
         self._prepared: Tree | None = None
         self.publish()
 
@@ -89,11 +94,12 @@ class ReplayLoop(FleetLoop):
                 self._prepared = self._sample()
             elif output.feedback is not None:
                 self._source.feedback(feedback=to_numpy(output.feedback))
-        if metrics:
-            self.publish()
-        else:
+        if not metrics:
             # Experience has come since these were drawn: draw again, so that a resumed run draws the same.
             self._prepared = None
+        if metrics or (chunks and self.learner.ingests and self.acting_mode() is not ActionMode.RANDOM):
+            # Also where experience has changed the statistics alone: a resumed run acts with those of its checkpoint.
+            self.publish()
         episodes = tuple(episode for chunk in chunks for episode in chunk.episodes)
         return Iteration(metrics=tuple(metrics), episodes=episodes, policy_lags=lags)
 
@@ -146,12 +152,13 @@ class ReplayLoop(FleetLoop):
         return chunks
 
     def _sample(self) -> Tree:
-        return self._source.sample(
+        batches = self._source.sample(
             unit=self._plan.unit,
             batch_size=self._batch_size,
             batches=self._limiter.updates_per_call,
             generator=derive_generator(seed=self._seed, name=("replay", self.counters.updates)),
         )
+        return self.placement.split_batches(batches)
 
 
 def rows_of(experience: Trajectory, *, start: int, end: int) -> Trajectory:
