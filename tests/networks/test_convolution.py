@@ -37,6 +37,6 @@ def test_unfolding_by_hand() -> None:
 def test_no_convolution_is_left_in_what_a_cpu_runs() -> None:
     with jax.default_device(jax.devices("cpu")[0]):
         compiled = jax.jit(lambda images, kernel: convolve(images, kernel, strides=(2, 2)))
-        text = compiled.lower(jnp.zeros((1, 8, 8, 3)), jnp.zeros((4, 4, 3, 2))).compile().as_text()
+        text = compiled.lower(jnp.zeros((1, 8, 8, 3)), jnp.zeros((4, 4, 3, 2))).compile().as_text() or ""
     assert " convolution(" not in text
     assert " dot(" in text
