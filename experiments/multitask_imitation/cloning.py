@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int
 
+from triax.learners.actor import ActorParameters
 from triax.learners.cloning.learner import Cloning
 from triax.learners.cloning.state import CloningState
 from triax.random import KeyArray
@@ -68,15 +69,30 @@ def train_clones(
     :param batch_size: rows of each one's batches.
     :return: the states in which they end, [clones, ...].
     """
-    train = functools.partial(_train, learner=learner, updates=updates, batch_size=batch_size)
-    trained: CloningState = jax.jit(jax.vmap(train))(states, tree_map(jnp.asarray, rows), counts, keys)
+    trained: CloningState = _train(
+        states, tree_map(jnp.asarray, rows), counts, keys, learner=learner, updates=updates, batch_size=batch_size
+    )
     return trained
 
 
+@functools.partial(jax.jit, static_argnames=("learner", "updates", "batch_size"))
 def _train(
-    state: CloningState, rows: Transitions, count: Array, key: KeyArray, *, learner: Cloning, **sizes: int
+    states: CloningState,
+    rows: Transitions,
+    counts: Array,
+    keys: KeyArray,
+    *,
+    learner: Cloning,
+    updates: int,
+    batch_size: int,
 ) -> CloningState:
-    return train_clone(learner=learner, state=state, rows=rows, count=count, key=key, **sizes)
+    def train(state: CloningState, rows: Transitions, count: Array, key: KeyArray) -> CloningState:
+        return train_clone(
+            learner=learner, state=state, rows=rows, count=count, key=key, updates=updates, batch_size=batch_size
+        )
+
+    trained: CloningState = jax.vmap(train)(states, rows, counts, keys)
+    return trained
 
 
 def initial_states(*, learner: Cloning, keys: Sequence[KeyArray]) -> CloningState:
@@ -88,6 +104,17 @@ def initial_states(*, learner: Cloning, keys: Sequence[KeyArray]) -> CloningStat
     """
     states: CloningState = jax.jit(jax.vmap(lambda key: learner.initial_state(key=key)))(jnp.stack(list(keys)))
     return states
+
+
+def policies(*, learner: Cloning, states: CloningState) -> ActorParameters:
+    """Extract what clones act with.
+
+    :param learner: of all of them.
+    :param states: [clones, ...].
+    :return: their parameters, [clones, ...].
+    """
+    extracted: ActorParameters = jax.vmap(lambda state: learner.policy_parameters(state=state))(states)
+    return extracted
 
 
 def stacked(trees: Sequence[Any]) -> Any:

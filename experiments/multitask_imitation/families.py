@@ -58,8 +58,10 @@ class Family:
     """Environment steps of the expert, in all variants together."""
     solved_return: float | None = None
     """An evaluation that reaches this ends the expert's training early."""
-    recorded_episodes: int = 10
+    recorded_episodes: int
     """Of each variant."""
+    recorded_steps: int
+    """Of each episode, from its start on: what an expert does once it has arrived says little about how to get there."""
     source_transitions: int
     """That each source task gives to pre-training."""
     least_transitions: int
@@ -148,8 +150,10 @@ PENDULUM = Family(
     wrappers=(functools.partial(LevelAction, levels=11),),
     expert=_SAC,
     expert_steps=10_000,
+    recorded_episodes=20,
+    recorded_steps=100,
     source_transitions=1000,
-    least_transitions=50,
+    least_transitions=100,
 )
 """The swing-up of a pendulum whose motor is weak or strong, with 11 levels of torque: discrete actions."""
 
@@ -165,8 +169,10 @@ DOUBLE_PENDULUM = Family(
     expert=dataclasses.replace(_SAC, discount=0.95),
     expert_steps=16_000,
     solved_return=9300.0,
+    recorded_episodes=40,
+    recorded_steps=50,
     source_transitions=1000,
-    least_transitions=50,
+    least_transitions=100,
 )
 """The balance of a double pendulum on a cart, under weak or strong gravity: continuous actions."""
 

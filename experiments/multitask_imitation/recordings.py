@@ -39,7 +39,7 @@ def _record(*, scale: Scale, family: Family, value: float, seed: int) -> None:
         agent=triax.load_agent(run_directory=run, checkpoint="best"),
         environment=family.variant(value, show=True),
         dataset=identifier,
-        limits=RecordingLimits(episodes=family.recorded_episodes),
+        limits=RecordingLimits(episodes=family.recorded_episodes, episode_steps=family.recorded_steps),
         seed=derive_seed(seed=seed, name=("recording", family.name, repr(value))),
         deterministic=True,
         root=root,
@@ -50,8 +50,8 @@ def _record(*, scale: Scale, family: Family, value: float, seed: int) -> None:
 def recorded_steps(*, scale: Scale, family: Family, values: Sequence[float], count: int, seed: int) -> Transitions:
     """Draw steps of some variants' experts, each of them a task.
 
-    The physics, which the expert saw, is left out. Steps are drawn without replacement from all recorded episodes, and those of a smaller number are among those of a
-    larger one.
+    The physics, which the expert saw, is left out. Steps are drawn without replacement from all recorded episodes, and
+    those of a smaller number are among those of a larger one.
 
     :param scale: of the study.
     :param family: of the variants.
@@ -93,7 +93,7 @@ def joined(parts: Sequence[Transitions]) -> Transitions:
 
 
 def _dataset_of(*, family: Family, value: float, seed: int) -> str:
-    return f"mtil/{family.name.replace('_', '-')}-{value:g}-seed-{seed}-v0"
+    return f"mtil/{family.name}-{value:g}-seed-{seed}-v0".replace(".", "_")
 
 
 def _root(scale: Scale) -> Path:

@@ -1,4 +1,4 @@
-"""How large the study is: families, seeds, numbers of source tasks, amounts of data, updates. And where its files lie."""
+"""How large the study is, in families, seeds, source tasks, data and updates; and where its files lie."""
 
 import dataclasses
 from pathlib import Path

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
-from cloning import initial_states, member, stacked, train_clones
+from cloning import initial_states, member, policies, stacked, train_clones
 from families import NETWORK, Family
 from recordings import recorded_steps
 from scales import Scale
@@ -124,7 +124,7 @@ def _pre_trained(*, scale: Scale, family: Family, spec: EnvironmentSpec, tasks: 
     path = scale.folder / "pre-trained" / f"{family.name}-{tasks}.safetensors"
     keys = [derive_key(seed=seed, name=("pre-training", family.name, tasks)) for seed in seeds]
     if path.exists():
-        template = jax.eval_shape(lambda: learner.policy_parameters(state=initial_states(learner=learner, keys=keys)))
+        template = jax.eval_shape(lambda: policies(learner=learner, states=initial_states(learner=learner, keys=keys)))
         restored: Parameters = restore_tree(arrays=decode_leaves(path), template=template, exact_shapes=True)
         return restored
     rows = [
@@ -146,7 +146,7 @@ def _pre_trained(*, scale: Scale, family: Family, spec: EnvironmentSpec, tasks: 
         updates=scale.pre_training_updates,
         batch_size=tasks * BATCH_SIZE,
     )
-    parameters = to_numpy(learner.policy_parameters(state=states))
+    parameters = to_numpy(policies(learner=learner, states=states))
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path=path, content=b"".join(encode_leaves(named_leaves(parameters))))
     print(f"pre-trained {family.name} on {tasks} source tasks, {scale.seeds} seeds", flush=True)
@@ -174,7 +174,7 @@ def clone_variant(
         seed: recorded_steps(scale=scale, family=family, values=(value,), count=most, seed=seed)
         for seed in range(scale.seeds)
     }
-    fresh = learner.policy_parameters(state=states)
+    fresh = policies(learner=learner, states=states)
     begun = [
         member(fresh, index=index)
         if clone.sources == 0
@@ -196,4 +196,4 @@ def clone_variant(
         updates=scale.updates,
         batch_size=BATCH_SIZE,
     )
-    return learner.policy_parameters(state=trained)
+    return policies(learner=learner, states=trained)
