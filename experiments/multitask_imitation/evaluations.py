@@ -8,15 +8,7 @@ from typing import Any
 from families import Family
 from playing import Arena, expert_return, normalised_return, random_return
 from scales import Scale
-from transfer import (
-    Parameters,
-    clone_variant,
-    family_spec,
-    member,
-    planned_clones,
-    pre_train,
-    single_task_learner,
-)
+from transfer import CloneLearners, Parameters, clone_variant, family_spec, pre_train
 
 from triax.runs.files import write_atomically
 
@@ -24,25 +16,29 @@ Row = dict[str, Any]
 """Of a result."""
 
 
-def evaluate_variants(*, scale: Scale) -> list[Row]:
+def evaluate_variants(*, scale: Scale, family: Family) -> list[Row]:
     """Train and play the clones of all held-out variants, unless that is done.
 
     :param scale: of the study.
+    :param family: whose variants.
     :return: a row for each variant and expert, and one for each clone.
     """
     rows: list[Row] = []
-    for family in scale.families:
-        pre_trained: Mapping[int, Parameters] | None = None
-        for value in scale.held_out(family):
-            path = scale.folder / "evaluations" / f"{family.name}-{value:g}.jsonl"
-            if not path.exists():
-                pre_trained = pre_trained or pre_train(scale=scale, family=family)
-                _write(path, _evaluated(scale=scale, family=family, value=value, pre_trained=pre_trained))
-            rows += [json.loads(line) for line in path.read_text().splitlines()]
+    pre_trained: Mapping[int, Parameters] | None = None
+    learners = CloneLearners.of(family)
+    for value in scale.held_out(family):
+        path = scale.folder / "evaluations" / f"{family.name}-{value:g}.jsonl"
+        if not path.exists():
+            pre_trained = pre_trained or pre_train(scale=scale, family=family)
+            found = _evaluated(scale=scale, family=family, value=value, learners=learners, pre_trained=pre_trained)
+            _write(path, found)
+        rows += [json.loads(line) for line in path.read_text().splitlines()]
     return rows
 
 
-def _evaluated(*, scale: Scale, family: Family, value: float, pre_trained: Mapping[int, Parameters]) -> list[Row]:
+def _evaluated(
+    *, scale: Scale, family: Family, value: float, learners: CloneLearners, pre_trained: Mapping[int, Parameters]
+) -> list[Row]:
     spec = family_spec(family)
     at_random = random_return(scale=scale, family=family, value=value, spec=spec)
     of_experts = [
@@ -59,12 +55,12 @@ def _evaluated(*, scale: Scale, family: Family, value: float, pre_trained: Mappi
         }
         for seed, own in enumerate(of_experts)
     ]
-    clones = planned_clones(scale=scale)
-    policies = clone_variant(scale=scale, family=family, value=value, pre_trained=pre_trained, clones=clones)
-    learner = single_task_learner(spec=spec)
-    arena = Arena(family=family, value=value, policy=learner.policy, spec=spec, episodes=scale.episodes)
-    for index, clone in enumerate(clones):
-        found = arena.mean_return(member(policies, index=index))
+    policies = clone_variant(scale=scale, family=family, value=value, learners=learners, pre_trained=pre_trained)
+    # All clones act alike; only how they learned differs.
+    policy = learners.from_scratch.policy
+    arena = Arena(family=family, value=value, policy=policy, spec=spec, episodes=scale.episodes)
+    for clone, parameters in policies.items():
+        found = arena.mean_return(parameters)
         expert = of_experts[scale.expert_seed(clone.seed)]
         rows.append(
             {
@@ -78,7 +74,7 @@ def _evaluated(*, scale: Scale, family: Family, value: float, pre_trained: Mappi
             }
         )
     arena.close()
-    print(f"{family.name} {value:g}: {len(clones)} clones trained and played", flush=True)
+    print(f"{family.name} {value:g}: {len(policies)} clones trained and played", flush=True)
     return rows
 
 

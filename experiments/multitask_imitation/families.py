@@ -61,7 +61,7 @@ class Family:
     recorded_episodes: int
     """Of each variant."""
     recorded_steps: int
-    """Of each episode, from its start on: what an expert does once it has arrived says little about how to get there."""
+    """Of each episode, from its start on: what an expert does once it has arrived says nothing of how to get there."""
     source_transitions: int
     """That each source task gives to pre-training."""
     least_transitions: int

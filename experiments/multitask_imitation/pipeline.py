@@ -8,12 +8,16 @@ on where it stood. See docs/multitask_imitation.md.
 """
 
 import argparse
+import concurrent.futures
+import functools
+import multiprocessing
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from evaluations import evaluate_variants
+from evaluations import Row, evaluate_variants
+from families import Family
 from recordings import record_experts
 from report import write_report
 from scales import SCALES, Scale
@@ -36,6 +40,17 @@ def train_experts(*, scale: Scale, command: str, options: list[str]) -> None:
         sys.exit(f"{status}When all experts are done, call this again to go on.")
 
 
+def study(family: Family, *, scale: Scale) -> list[Row]:
+    """Record a family's experts, learn from them, and play with what was learned.
+
+    :param family: the family.
+    :param scale: of the study.
+    :return: the rows of the result.
+    """
+    record_experts(scale=scale, family=family)
+    return evaluate_variants(scale=scale, family=family)
+
+
 def _all_done(status: str) -> bool:
     """Tell by the last line of a launch's status, such as ``12 jobs: 12 done``."""
     total, _, rest = status.strip().splitlines()[-1].partition(" jobs: ")
@@ -54,9 +69,10 @@ def main() -> None:
     begin = time.monotonic()
     train_experts(scale=scale, command=arguments.experts, options=launch_options)
     print(f"experts are there ({time.monotonic() - begin:.0f} s)", flush=True)
-    record_experts(scale=scale)
-    print(f"recordings are there ({time.monotonic() - begin:.0f} s)", flush=True)
-    rows = evaluate_variants(scale=scale)
+    # A process each, as playing takes longest and keeps one core busy.
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(max_workers=len(scale.families), mp_context=context) as pool:
+        rows = [row for found in pool.map(functools.partial(study, scale=scale), scale.families) for row in found]
     print(f"clones are played ({time.monotonic() - begin:.0f} s)", flush=True)
     command = f"python experiments/multitask_imitation/pipeline.py {scale.name}"
     for row in write_report(scale=scale, rows=rows, command=command, output=output):

@@ -19,15 +19,15 @@ from triax.types import Transitions, TransitionUnit
 UNIT = TransitionUnit(discount=0.0, steps=1)
 
 
-def record_experts(*, scale: Scale) -> None:
+def record_experts(*, scale: Scale, family: Family) -> None:
     """Record the expert of every variant that is needed, unless that is done.
 
     :param scale: of the study.
+    :param family: whose experts.
     """
-    for family in scale.families:
-        for seed in range(scale.expert_seeds):
-            for value in (*scale.source_tasks(family), *scale.held_out(family)):
-                _record(scale=scale, family=family, value=value, seed=seed)
+    for seed in range(scale.expert_seeds):
+        for value in (*scale.source_tasks(family), *scale.held_out(family)):
+            _record(scale=scale, family=family, value=value, seed=seed)
 
 
 def _record(*, scale: Scale, family: Family, value: float, seed: int) -> None:
@@ -71,7 +71,8 @@ def recorded_steps(*, scale: Scale, family: Family, values: Sequence[float], cou
 def _task_steps(*, scale: Scale, family: Family, value: float, task: int, count: int, seed: int) -> Transitions:
     identifier = _dataset_of(family=family, value=value, seed=scale.expert_seed(seed))
     dataset = load_dataset(DatasetConfig(id=identifier, root=_root(scale), task=task))
-    everything: Transitions = DatasetSource(dataset).everything(unit=UNIT)
+    everything = DatasetSource(dataset).everything(unit=UNIT)
+    assert isinstance(everything, Transitions)
     everything = replace(
         everything,
         observation=everything.observation["observation"],

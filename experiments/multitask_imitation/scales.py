@@ -16,7 +16,7 @@ class Scale:
     name: str
     """Names the folder."""
     experts: str
-    """Names the folder of experts and recordings, which scales can share."""
+    """Names the folder of experts, recordings and pre-trained policies, which scales can share."""
     families: tuple[Family, ...] = tuple(FAMILIES.values())
     """The families of tasks."""
     variants: str = "reported"
@@ -31,11 +31,11 @@ class Scale:
     """Data of a held-out variant, in multiples of the family's least."""
     fine_tuned_amounts: tuple[int, ...] = (1,)
     """With which of these pre-trained policies are fine-tuned, too."""
-    pre_training_updates: int = 3000
+    pre_training_updates: int = 2000
     """Of multi-task cloning."""
     updates: int = 1000
     """Of fine-tuning, and of cloning from scratch."""
-    episodes: int = 20
+    episodes: int = 10
     """That each clone plays."""
 
     @property
@@ -45,7 +45,7 @@ class Scale:
 
     @property
     def expert_folder(self) -> Path:
-        """Where the experts and their recordings lie."""
+        """Where experts, recordings and pre-trained policies lie."""
         return ROOT / f"experts-{self.experts}"
 
     def held_out(self, family: Family) -> tuple[float, ...]:

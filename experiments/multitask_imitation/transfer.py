@@ -1,10 +1,10 @@
 """Pre-training on source tasks, and clones of a held-out variant: from scratch, and from what was pre-trained.
 
-All seeds of one number of source tasks are one compiled program, and so are all clones of one variant.
+All seeds of one number of source tasks are one compiled program, and so are all clones of a kind of one variant.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import jax
@@ -18,7 +18,7 @@ import triax
 from triax.learners.actor import ActorParameters
 from triax.learners.bc import BC
 from triax.learners.cloning.learner import Cloning
-from triax.random import derive_generator, derive_key
+from triax.random import KeyArray, derive_generator, derive_key
 from triax.runs.arrays import decode_leaves, encode_leaves, named_leaves, restore_tree
 from triax.runs.files import write_atomically
 from triax.training.loading import with_parts
@@ -26,8 +26,13 @@ from triax.trees import to_numpy
 from triax.types import EnvironmentSpec
 
 OPTIMIZER = triax.OptimizerConfig(learning_rate=1e-3)
+"""Of pre-training, and of clones from scratch."""
+FINE_TUNING = triax.OptimizerConfig(learning_rate=1e-2, parts=(triax.PartConfig(path="torso"),))
+"""Of clones that begin with what was pre-trained: a head is learned, and the rest is frozen."""
+SOURCE_BATCH_SIZE = 32
+"""Steps an update of pre-training, of each task."""
 BATCH_SIZE = 64
-"""Steps an update, of each task."""
+"""Steps an update of a clone."""
 SHARED = triax.LoadConfig(run=Path("pre-trained"), statistics=False)
 """What a clone takes over: encoder and hidden layers. Its head is new."""
 
@@ -86,14 +91,38 @@ def family_spec(family: Family) -> EnvironmentSpec:
         environment.close()
 
 
-def single_task_learner(*, spec: EnvironmentSpec) -> BC:
+def single_task_learner(*, spec: EnvironmentSpec, optimizer: triax.OptimizerConfig) -> BC:
     """Build who learns a held-out variant.
 
     :param spec: of the family.
+    :param optimizer: of the policy.
     :return: the learner.
     """
-    config = triax.BCConfig(actor=NETWORK, optimizer=OPTIMIZER)
+    config = triax.BCConfig(actor=NETWORK, optimizer=optimizer)
     return config.build(observation_spec=spec.observation, action_spec=spec.action)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CloneLearners:
+    """Who learns the clones of a family. They are built once, so that each is compiled once."""
+
+    from_scratch: BC
+    """All of a network."""
+    fine_tuning: BC
+    """A new head."""
+
+    @classmethod
+    def of(cls, family: Family) -> "CloneLearners":
+        """Build them.
+
+        :param family: of the clones.
+        :return: both.
+        """
+        spec = family_spec(family)
+        return cls(
+            from_scratch=single_task_learner(spec=spec, optimizer=OPTIMIZER),
+            fine_tuning=single_task_learner(spec=spec, optimizer=FINE_TUNING),
+        )
 
 
 def multi_task_learner(*, spec: EnvironmentSpec, tasks: int) -> Cloning:
@@ -121,7 +150,7 @@ def pre_train(*, scale: Scale, family: Family) -> Mapping[int, Parameters]:
 def _pre_trained(*, scale: Scale, family: Family, spec: EnvironmentSpec, tasks: int) -> Parameters:
     learner = multi_task_learner(spec=spec, tasks=tasks)
     seeds = range(scale.seeds)
-    path = scale.folder / "pre-trained" / f"{family.name}-{tasks}.safetensors"
+    path = scale.expert_folder / "pre-trained" / f"{family.name}-{tasks}.safetensors"
     keys = [derive_key(seed=seed, name=("pre-training", family.name, tasks)) for seed in seeds]
     if path.exists():
         template = jax.eval_shape(lambda: policies(learner=learner, states=initial_states(learner=learner, keys=keys)))
@@ -144,7 +173,7 @@ def _pre_trained(*, scale: Scale, family: Family, spec: EnvironmentSpec, tasks: 
         counts=jnp.full(scale.seeds, tasks * family.source_transitions),
         keys=jnp.stack([derive_key(seed=seed, name=("pre-training batches", family.name, tasks)) for seed in seeds]),
         updates=scale.pre_training_updates,
-        batch_size=tasks * BATCH_SIZE,
+        batch_size=tasks * SOURCE_BATCH_SIZE,
     )
     parameters = to_numpy(policies(learner=learner, states=states))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -154,46 +183,60 @@ def _pre_trained(*, scale: Scale, family: Family, spec: EnvironmentSpec, tasks: 
 
 
 def clone_variant(
-    *, scale: Scale, family: Family, value: float, pre_trained: Mapping[int, Parameters], clones: Sequence[Clone]
-) -> Parameters:
-    """Train clones of a held-out variant's expert.
+    *,
+    scale: Scale,
+    family: Family,
+    value: float,
+    learners: CloneLearners,
+    pre_trained: Mapping[int, Parameters],
+) -> dict[Clone, Parameters]:
+    """Train the clones of a held-out variant's expert: all from scratch in one program, all others in a second one.
 
     :param scale: of the study.
     :param family: of the variant.
     :param value: of the variant.
+    :param learners: of the clones.
     :param pre_trained: by number of source tasks the policies of all seeds.
-    :param clones: which.
-    :return: their policies, [clones, ...].
+    :return: the policy of each.
     """
-    learner = single_task_learner(spec=family_spec(family))
-    names = [(family.name, repr(value), clone.sources, clone.amount) for clone in clones]
-    keys = [derive_key(seed=it.seed, name=("clone", *name)) for it, name in zip(clones, names, strict=True)]
-    states = initial_states(learner=learner, keys=keys)
-    most = max(scale.amounts) * family.least_transitions
+    most = max(*scale.amounts, *scale.fine_tuned_amounts) * family.least_transitions
     rows = {
         seed: recorded_steps(scale=scale, family=family, values=(value,), count=most, seed=seed)
         for seed in range(scale.seeds)
     }
-    fresh = policies(learner=learner, states=states)
-    begun = [
-        member(fresh, index=index)
-        if clone.sources == 0
-        else with_parts(
-            into=member(fresh, index=index),
-            source=member(pre_trained[clone.sources], index=clone.seed),
-            config=SHARED,
+    clones = planned_clones(scale=scale)
+    found: dict[Clone, Parameters] = {}
+    for learner, own in (
+        (learners.from_scratch, [clone for clone in clones if clone.sources == 0]),
+        (learners.fine_tuning, [clone for clone in clones if clone.sources > 0]),
+    ):
+        keys = [_clone_key(clone=clone, family=family, value=value, what="network") for clone in own]
+        states = initial_states(learner=learner, keys=keys)
+        begun = [
+            _begun(clone=clone, fresh=member(policies(learner=learner, states=states), index=index), from_=pre_trained)
+            for index, clone in enumerate(own)
+        ]
+        trained = train_clones(
+            learner=learner,
+            states=learner.with_policy_parameters(state=states, parameters=stacked(begun)),
+            rows=stacked([rows[clone.seed] for clone in own]),
+            counts=jnp.array([clone.amount * family.least_transitions for clone in own]),
+            keys=jnp.stack([_clone_key(clone=clone, family=family, value=value, what="batches") for clone in own]),
+            updates=scale.updates,
+            batch_size=BATCH_SIZE,
         )
-        for index, clone in enumerate(clones)
-    ]
-    trained = train_clones(
-        learner=learner,
-        states=learner.with_policy_parameters(state=states, parameters=stacked(begun)),
-        rows=stacked([rows[clone.seed] for clone in clones]),
-        counts=jnp.array([clone.amount * family.least_transitions for clone in clones]),
-        keys=jnp.stack(
-            [derive_key(seed=it.seed, name=("clone batches", *name)) for it, name in zip(clones, names, strict=True)]
-        ),
-        updates=scale.updates,
-        batch_size=BATCH_SIZE,
-    )
-    return policies(learner=learner, states=trained)
+        parameters = policies(learner=learner, states=trained)
+        found |= {clone: member(parameters, index=index) for index, clone in enumerate(own)}
+    return found
+
+
+def _clone_key(*, clone: Clone, family: Family, value: float, what: str) -> KeyArray:
+    return derive_key(seed=clone.seed, name=("clone", what, family.name, repr(value), clone.sources, clone.amount))
+
+
+def _begun(*, clone: Clone, fresh: Parameters, from_: Mapping[int, Parameters]) -> Parameters:
+    """Put what was pre-trained into a fresh policy, if the clone begins with it."""
+    if clone.sources == 0:
+        return fresh
+    begun: Parameters = with_parts(into=fresh, source=member(from_[clone.sources], index=clone.seed), config=SHARED)
+    return begun

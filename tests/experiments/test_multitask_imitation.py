@@ -17,7 +17,7 @@ from families import FAMILIES, Family
 from playing import normalised_return
 from report import student_interval, summaries
 from scales import SCALES
-from transfer import Clone, multi_task_learner, planned_clones, single_task_learner, source_order
+from transfer import OPTIMIZER, Clone, multi_task_learner, planned_clones, single_task_learner, source_order
 
 from triax.random import derive_key
 from triax.types import EnvironmentSpec, RowOrigin, Transitions
@@ -71,7 +71,7 @@ def test_every_seed_has_a_clone_of_each_kind() -> None:
 
 @pytest.mark.parametrize("discrete", [False, True], ids=["continuous", "discrete"])
 def test_clones_side_by_side_are_the_clones_one_by_one(discrete: bool) -> None:
-    learner = single_task_learner(spec=_spec(discrete=discrete))
+    learner = single_task_learner(spec=_spec(discrete=discrete), optimizer=OPTIMIZER)
     keys = [derive_key(seed=seed, name=("network",)) for seed in range(3)]
     states = initial_states(learner=learner, keys=keys)
     rows = [_rows(seed=seed, count=12, discrete=discrete) for seed in range(3)]
