@@ -76,7 +76,7 @@ class Scale:
 
 def _tiny(family: Family) -> Family:
     return dataclasses.replace(
-        family, expert_steps=700, recorded_episodes=2, source_transitions=20, least_transitions=10
+        family, expert_steps=1500, recorded_episodes=2, source_transitions=20, least_transitions=10
     )
 
 
