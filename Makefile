@@ -26,7 +26,7 @@ PYTEST_ARGS ?=
 TEST := JAX_PLATFORMS=cpu $(RUN) -m pytest
 CODE := triax experiments benchmarks tests docs
 
-.PHONY: help train test test-quick test-other test-slow lint format docs benchmark clean
+.PHONY: help train reproduce-mtil test test-quick test-other test-slow lint format docs benchmark clean
 
 help: ## Show this list.
 	@echo "make TARGET, where TARGET is one of"
@@ -34,6 +34,10 @@ help: ## Show this list.
 
 train: $(VENV)/installed ## Train SAC to swing up a pendulum. ARGS="--seed 1" changes any setting.
 	$(RUN) experiments/pendulum_sac.py train $(ARGS)
+
+reproduce-mtil: $(VENV)/installed-dev ## Multi-task imitation from start to plot, within 45 minutes on two cores.
+	JAX_PLATFORMS=cpu $(RUN) experiments/multitask_imitation/pipeline.py small $(ARGS) \
+		--output results/multitask_imitation_small.jsonl
 
 test: lint docs test-quick test-other test-slow ## Check everything: style, types, documentation, all tests.
 

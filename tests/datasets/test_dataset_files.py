@@ -397,3 +397,10 @@ def test_the_physics_of_each_episode_and_the_task_are_noted(tmp_path: Path) -> N
     storage = minari.dataset.minari_storage.MinariStorage.read(folder / "data")
     assert [own["physics"]["mass"] for own in storage.get_episode_metadata([0, 1])] == [1.5, 2.5]
     assert json.loads((folder / "data" / "metadata.json").read_text())["task"] == "lift"
+
+
+def test_the_root_may_be_a_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(Path("here"), id="made/up-v0", episodes=record(lengths=[2]))
+    assert (tmp_path / "here" / "made" / "up-v0").is_dir()
+    assert load_dataset(DatasetConfig(id="made/up-v0", root=Path("here"))).steps == 2

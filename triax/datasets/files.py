@@ -14,10 +14,11 @@ def datasets_root(*, root: Path | None) -> Path:
     :param root: the folder, if it is stated.
     :return: the stated folder; else that of the variable MINARI_DATASETS_PATH; else Minari's in the home folder.
     """
-    if root is not None:
-        return root
-    stated = os.environ.get("MINARI_DATASETS_PATH")
-    return Path(stated) if stated else Path.home() / ".minari" / "datasets"
+    if root is None:
+        stated = os.environ.get("MINARI_DATASETS_PATH")
+        root = Path(stated) if stated else Path.home() / ".minari" / "datasets"
+    # Minari joins a relative path to itself.
+    return root.absolute()
 
 
 def data_folder(*, id: str, root: Path | None) -> Path:
