@@ -27,7 +27,7 @@ from triax.environments.triangles import Operation, Triangles
 from triax.random import episode_seed
 from triax.runs import environment_description
 from triax.statistics import bootstrap_interval
-from triax.training.agent import Agent
+from triax.training.agent import Agent, resolved_checkpoint
 
 ROOT = Path(__file__).resolve().parents[1]
 COLUMNS = 8
@@ -142,8 +142,8 @@ def main() -> None:
         "command": f"python benchmarks/triangles_gallery.py {shlex.join(sys.argv[1:])}",
         "date": date.today().isoformat(),
         "trained": {
-            "environment_steps": evaluations[-1].environment_steps,
-            "wall_seconds": round(evaluations[-1].wall_seconds),
+            "environment_steps": resolved_checkpoint(run=arguments.run, checkpoint=arguments.checkpoint),
+            "wall_seconds_until_last_evaluation": round(evaluations[-1].wall_seconds),
         },
         "targets": arguments.targets,
         "remaining_error": {

@@ -21,9 +21,9 @@ experiment = triax.Experiment(
         actor_head=triax.ActionHeadConfig(initial_log_std=-0.5, scale=0.01),
         steps=64,
         minibatch_size=512,
-        epochs=4,
-        discount=0.98,
-        entropy_coefficient=0.002,
+        epochs=3,
+        discount=0.8,
+        entropy_coefficient=0.01,
         optimizer=triax.OptimizerConfig(learning_rate=3e-4, max_gradient_norm=0.5, epsilon=1e-5),
     ),
     environment=triax.EnvironmentConfig(id="triax/Triangles-v0", arguments={"height": 16, "width": 16}),
@@ -32,8 +32,8 @@ experiment = triax.Experiment(
         triax.UsedBy(parameter="parameters", choice="operation", options=(1, 2)),
     ),
     rollout=triax.RolloutConfig(backend="processes", workers=1, environments_per_worker=64),
-    total_steps=2_000_000,
-    evaluation=triax.EvaluationConfig(interval=100_000, episodes=100, environments=100),
+    total_steps=700_000,
+    evaluation=triax.EvaluationConfig(interval=50_000, episodes=100, environments=100),
 )
 
 if __name__ == "__main__":
