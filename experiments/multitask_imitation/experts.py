@@ -15,6 +15,7 @@ from scales import SCALES, Scale
 
 import triax
 from triax import launch
+from triax.launch.folder import JobState, LaunchFolder
 
 
 def expert_run(*, scale: Scale, family: Family, seed: int) -> Path:
@@ -47,6 +48,17 @@ def expert_jobs(*, scale: Scale) -> Iterator[launch.Job]:
                 stop=triax.StopConfig(at_return=family.solved_return),
             )
             yield launch.Job(name=_name(family=family, seed=seed), experiment=experiment)
+
+
+def missing_experts(*, scale: Scale) -> tuple[str, ...]:
+    """List the experts that are not there.
+
+    :param scale: of the study.
+    :return: names of jobs that are not done.
+    """
+    folder = LaunchFolder(scale.expert_folder)
+    names = (job.name for job in expert_jobs(scale=scale))
+    return tuple(name for name in names if JobState.read(folder.state_path(name)).state != "done")
 
 
 def _name(*, family: Family, seed: int) -> str:

@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 from evaluations import Row, evaluate_variants
+from experts import missing_experts
 from families import Family
 from recordings import record_experts
 from report import write_report
@@ -35,9 +36,9 @@ def train_experts(*, scale: Scale, command: str, options: list[str]) -> None:
     """
     call = [sys.executable, str(EXPERTS), scale.experts]
     subprocess.run([*call, command, *options], check=True)
-    status = subprocess.run([*call, "status"], check=True, capture_output=True, text=True).stdout
-    if not _all_done(status):
-        sys.exit(f"{status}When all experts are done, call this again to go on.")
+    missing = missing_experts(scale=scale)
+    if missing:
+        sys.exit(f"missing experts: {', '.join(missing)}. When they are done, call this again to go on.")
 
 
 def study(family: Family, *, scale: Scale) -> list[Row]:
@@ -49,12 +50,6 @@ def study(family: Family, *, scale: Scale) -> list[Row]:
     """
     record_experts(scale=scale, family=family)
     return evaluate_variants(scale=scale, family=family)
-
-
-def _all_done(status: str) -> bool:
-    """Tell by the last line of a launch's status, such as ``12 jobs: 12 done``."""
-    total, _, rest = status.strip().splitlines()[-1].partition(" jobs: ")
-    return rest == f"{total} done"
 
 
 def main() -> None:

@@ -13,12 +13,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from cloning import initial_states, member, stacked, train_clones
+from experts import missing_experts
 from families import FAMILIES, Family
 from playing import normalised_return
 from report import student_interval, summaries
 from scales import SCALES
 from transfer import OPTIMIZER, Clone, multi_task_learner, planned_clones, single_task_learner, source_order
 
+from triax.launch.folder import JobState, LaunchFolder
 from triax.random import derive_key
 from triax.types import EnvironmentSpec, RowOrigin, Transitions
 
@@ -59,6 +61,19 @@ def test_more_source_tasks_hold_the_fewer_and_seeds_order_them_differently(famil
     assert all(sorted(order) == list(family.sources) for order in orders)
     assert len(set(orders)) == 5
     assert orders[0] == source_order(scale=SCALES["small"], family=family, seed=0)
+
+
+def test_experts_are_missing_until_their_jobs_are_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    scale = SCALES["small"]
+    assert missing_experts(scale=scale) == ("pendulum-seed-0", "double_pendulum-seed-0")
+    (scale.expert_folder / "jobs").mkdir(parents=True)
+    folder = LaunchFolder(scale.expert_folder)
+    JobState(state="done").write(folder.state_path("pendulum-seed-0"))
+    JobState(state="failed").write(folder.state_path("double_pendulum-seed-0"))
+    assert missing_experts(scale=scale) == ("double_pendulum-seed-0",)
+    JobState(state="done").write(folder.state_path("double_pendulum-seed-0"))
+    assert missing_experts(scale=scale) == ()
 
 
 def test_every_seed_has_a_clone_of_each_kind() -> None:
