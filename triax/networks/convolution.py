@@ -1,8 +1,8 @@
 """Convolution of images that is fast in compiled loops too.
 
 XLA's convolutions on a CPU fall back to plain loops within ``scan`` and ``while_loop``, where learners make their
-updates: there the gradients of a small network take twenty times as long as outside. As a product of matrices with the
-unfolded image, they take a tenth of that.
+updates: there the gradients of a small network take more than ten times as long as outside. As a product of matrices
+with the unfolded image, they do not (``benchmarks/convolution.py``).
 """
 
 import jax
