@@ -11,11 +11,11 @@ experiment = triax.Experiment(
         steps=512,
         normalise_advantages=True,
         optimizer=triax.OptimizerConfig(
-            learning_rate=1e-2, schedule="linear", schedule_updates=117, max_gradient_norm=0.5, epsilon=1e-5
+            learning_rate=5e-3, schedule="linear", schedule_updates=290, max_gradient_norm=0.5, epsilon=1e-5
         ),
     ),
     environment=triax.EnvironmentConfig(id="CartPole-v1"),
-    rollout=triax.RolloutConfig(backend="processes", environments_per_worker=2),
+    rollout=triax.RolloutConfig(backend="processes", environments_per_worker=1),
     total_steps=150_000,
     evaluation=triax.EvaluationConfig(interval=15_000, episodes=20, environments=20),
 )
