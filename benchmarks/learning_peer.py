@@ -18,28 +18,33 @@ from curves import compare
 from seeds import for_each_seed, read_rows, write_rows
 
 ROOT = Path(__file__).resolve().parents[1]
-ENVIRONMENTS = {"half_cheetah_sac": "HalfCheetah-v5", "hopper_sac": "Hopper-v5"}
-STEPS, INTERVAL, EPISODES, WARMUP = 50_000, 2500, 10, 1000
+SAC = ["--algorithm", "sac", "--warmup", "1000", "--steps", "50000", "--evaluation-interval", "2500"]
+PPO = ["--algorithm", "ppo", "--steps", "200000", "--evaluation-interval", "20000"]
+PEERS = {
+    "half_cheetah_sac": [*SAC, "--environment", "HalfCheetah-v5"],
+    "hopper_sac": [*SAC, "--environment", "Hopper-v5"],
+    "half_cheetah_ppo": [*PPO, "--environment", "HalfCheetah-v5"],
+}
+"""What the peer is told, by the experiment's name; the rest are its defaults, which are those of the experiment."""
 
 
-def train_peer(*, environment: str, seed: int, output: Path, pin: list[str]) -> None:
+def train_peer(*, name: str, seed: int, output: Path, pin: list[str]) -> None:
     """Train one seed of the peer, unless it is done.
 
-    :param environment: a Gymnasium id.
+    :param name: of the experiment, one of :data:`PEERS`.
     :param seed: the seed.
     :param output: the file of its rows.
     :param pin: the beginning of a command that keeps it to a core; may be empty.
     """
-    command = [str(ROOT / ".venv-sbx" / "bin" / "python"), "benchmarks/peer_sbx.py", "learn", "--algorithm", "sac"]
-    command += ["--environment", environment, "--seed", str(seed), "--steps", str(STEPS), "--warmup", str(WARMUP)]
-    command += ["--evaluation-interval", str(INTERVAL), "--evaluation-episodes", str(EPISODES)]
-    subprocess.run([*pin, *command, "--output", str(output)], cwd=ROOT, check=True)
+    command = [str(ROOT / ".venv-sbx" / "bin" / "python"), "benchmarks/peer_sbx.py", "learn", *PEERS[name]]
+    command += ["--seed", str(seed), "--evaluation-episodes", "10", "--output", str(output)]
+    subprocess.run([*pin, *command], cwd=ROOT, check=True)
 
 
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", choices=sorted(ENVIRONMENTS), help="of the experiment")
+    parser.add_argument("name", choices=sorted(PEERS), help="of the experiment")
     parser.add_argument("--seeds", type=int, default=8, help="seeds 0 to this, less one (default: 8)")
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time, a core each if several (default: 1)")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "peer", help="folder of the peer's rows")
@@ -48,7 +53,7 @@ def main() -> None:
 
     def train(seed: int, pin: list[str]) -> Path:
         path: Path = arguments.runs / f"{arguments.name}-{seed}.jsonl"
-        train_peer(environment=ENVIRONMENTS[arguments.name], seed=seed, output=path, pin=pin)
+        train_peer(name=arguments.name, seed=seed, output=path, pin=pin)
         return path
 
     paths = for_each_seed(seeds=arguments.seeds, jobs=arguments.jobs, work=train)
