@@ -6,7 +6,7 @@ import triax
 
 experiment = triax.Experiment(
     name="half_cheetah_ppo",
-    learner=triax.PPOConfig(steps=256, minibatch_size=256, epochs=10),
+    learner=triax.PPOConfig(steps=256, minibatch_size=256, epochs=10, normalise_returns=False),
     environment=triax.EnvironmentConfig(id="HalfCheetah-v5"),
     rollout=triax.RolloutConfig(backend="processes", environments_per_worker=8),
     total_steps=200_000,
