@@ -1,16 +1,16 @@
 """Stream AC(λ) on a pendulum, each step seen once. A random policy scores about −1,200, a good one −150.
 
-After 20,000 steps it is no better than a random one.
+With the paper's discount of 0.99 it has learned next to nothing after 200,000 steps; with 0.95 it has.
 """
 
 import triax
 
 experiment = triax.Experiment(
     name="pendulum_stream_ac",
-    learner=triax.StreamACConfig(),
+    learner=triax.StreamACConfig(discount=0.95, trace_lambda=0.5, entropy_coefficient=0.003),
     environment=triax.EnvironmentConfig(id="Pendulum-v1"),
-    total_steps=200_000,
-    evaluation=triax.EvaluationConfig(interval=20_000, episodes=20, environments=20),
+    total_steps=300_000,
+    evaluation=triax.EvaluationConfig(interval=30_000, episodes=20, environments=20),
 )
 
 if __name__ == "__main__":
