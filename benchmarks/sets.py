@@ -1,8 +1,8 @@
-"""Sets larger than those of training: SAC with a transformer among targets and obstacles of varying number.
+"""Sets larger than those of training: PPO with a transformer among targets and obstacles of varying number.
 
     python benchmarks/sets.py --seeds 3 --jobs 2
 
-Trains ``experiments/mixed_action_sets_sac.py`` as it is, with 1 to 6 objects, and once more with 1 to 12; goes on with
+Trains ``experiments/mixed_action_sets_ppo.py`` as it is, with 1 to 6 objects, and once more with 1 to 12; goes on with
 what was stopped, and skips what is done. Then both play the same episodes with 1 to 6 objects and with 7 to 12. Writes
 ``results/mixed_action_sets.jsonl``: a row of settings, and a row for each seed, agent and number of objects, with the
 share of episodes that succeeded, its 95 % bootstrap interval, and every return.
@@ -22,7 +22,7 @@ from triax.evaluation import Evaluation, Evaluator
 from triax.runs import environment_description
 from triax.statistics import bootstrap_interval
 
-EXPERIMENT = "mixed_action_sets_sac"
+EXPERIMENT = "mixed_action_sets_ppo"
 TRAINED_ON = {"1-6": [], "1-12": ["--environment.arguments.objects", "1", "12"]}
 """The options of each agent's training, by the numbers of objects that it sees."""
 
