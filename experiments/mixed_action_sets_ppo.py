@@ -23,7 +23,7 @@ experiment = triax.Experiment(
         discount=0.97,
         entropy_coefficient=0.01,
         optimizer=triax.OptimizerConfig(
-            learning_rate=1e-3, schedule="linear", schedule_updates=3900, max_gradient_norm=0.5, epsilon=1e-5
+            learning_rate=1e-3, schedule="linear", schedule_updates=8600, max_gradient_norm=0.5, epsilon=1e-5
         ),
     ),
     environment=triax.EnvironmentConfig(id="triax/MixedActionSets2D-v0", arguments={"objects": (1, 6), "maximum": 12}),
@@ -32,7 +32,7 @@ experiment = triax.Experiment(
         triax.UsedBy(parameter="move", component=1, choice="choice", options=(1,)),
     ),
     rollout=triax.RolloutConfig(backend="processes", environments_per_worker=32),
-    total_steps=500_000,
+    total_steps=1_000_000,
     evaluation=triax.EvaluationConfig(interval=50_000, episodes=200, environments=50),
 )
 
