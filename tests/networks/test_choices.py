@@ -15,6 +15,7 @@ from triax.networks.actions import ActionCode
 from triax.networks.choices import EnumeratedChoices, FactoredChoices
 from triax.random import derive_key
 from triax.spaces import ElementOf, MaskOf, SetOf, UsedBy, choice_table
+from triax.trees import replace
 from triax.types import EnvironmentSpec
 
 KEY = derive_key(seed=0, name=("test of choices",))
@@ -54,7 +55,7 @@ def factored(*, batch: int = 1) -> FactoredChoices:
         mean=jnp.tile(jnp.asarray([0.2, -0.1]), (batch, 1)),
         log_std=jnp.tile(jnp.asarray([-0.5, -0.9]), (batch, 1)),
         mean_of_choices=jnp.linspace(-0.5, 0.5, 14).reshape(7, 2),
-        temperature=1.0,
+        samples=2,
         code=code,
     )
 
@@ -270,31 +271,48 @@ def test_factored_samples_have_their_frequencies_and_log_probability() -> None:
     assert not np.any(np.asarray(sample.action["c"])[np.asarray(sample.action["a"]) == 1, 0])
 
 
-def test_gradients_reach_factored_choices_through_one_sample() -> None:
-    # E[w·k] for one choice: the straight-through gradient is that of the softmax, on average over the noise.
-    code = code_of(spaces.MultiDiscrete([3, 2]))
+@pytest.mark.parametrize("samples", [2, 5])
+def test_the_gradient_of_an_expectation_over_factored_choices_is_unbiased(samples: int) -> None:
+    # E[Σ w·k + 2 [k = (0, 1)] + c], c being a parameter whose mean before tanh depends on the choices. No relaxation of
+    # the choices would find the gradient of the second term, and none that follows c's slope that of the third.
+    code = code_of(spaces.Tuple((spaces.MultiDiscrete([3, 2]), spaces.Box(-1.0, 1.0, (1,)))))
     weights = jnp.asarray([1.0, -2.0, 0.5, 3.0, 0.0])
+    shift = jnp.asarray([[2.0], [-1.0], [0.3], [-0.5], [0.5]])
+    rows = 40_000
 
-    def expectation(logits: jax.Array) -> jax.Array:
+    def worth(choices: jax.Array, parameters: jax.Array) -> jax.Array:
+        return choices @ weights + 2.0 * choices[..., 0] * choices[..., 4] + parameters[..., 0]
+
+    def estimate(logits: jax.Array) -> jax.Array:
         distribution = FactoredChoices(
-            log_probabilities=jnp.tile(jax.nn.log_softmax(logits), (20_000, 1, 1)),
-            mean=jnp.zeros((20_000, 0)),
-            log_std=jnp.zeros((20_000, 0)),
-            mean_of_choices=jnp.zeros((5, 0)),
-            temperature=1.0,
+            log_probabilities=jnp.tile(jax.nn.log_softmax(logits), (rows, 1, 1)),
+            mean=jnp.full((rows, 1), 0.2),
+            log_std=jnp.full((rows, 1), -8.0),
+            mean_of_choices=shift,
+            samples=samples,
             code=code,
         )
-        return jnp.mean(distribution.candidates(key=KEY).choices[:, 0] @ weights)
+        candidates = distribution.candidates(key=KEY)
+        return jnp.mean(jnp.sum(candidates.weight * worth(candidates.choices, candidates.parameters), axis=-1))
+
+    def exact(logits: jax.Array) -> jax.Array:
+        first, second = jax.nn.softmax(logits[0]), jax.nn.softmax(logits[1, :2])
+        joint = [jnp.concatenate([jnp.eye(3)[i], jnp.eye(2)[j]]) for i in range(3) for j in range(2)]
+        values = jnp.stack([worth(choices, jnp.tanh(0.2 + choices @ shift)) for choices in joint])
+        return jnp.sum(jnp.outer(first, second).ravel() * values)
 
     logits = jnp.asarray([[0.2, 0.4, -0.1], [0.3, 0.0, -jnp.inf]])
-    value, gradient = jax.jit(jax.value_and_grad(expectation))(logits)
-    probability = np.asarray(jax.nn.softmax(logits))
-    exact = probability[0] @ weights[:3] + probability[1, :2] @ weights[3:]
-    assert float(value) == pytest.approx(float(exact), abs=0.03)
-    slope = probability[0] * (np.asarray(weights[:3]) - probability[0] @ np.asarray(weights[:3]))
-    # Biased, as the estimator is: the right signs, and within a third of the size.
-    np.testing.assert_allclose(gradient[0], slope, rtol=0.35, atol=0.05)
-    assert np.all(np.isfinite(np.asarray(gradient)))
+    value, gradient = jax.jit(jax.value_and_grad(estimate))(logits)
+    expected, slope = jax.value_and_grad(exact)(logits)
+    assert float(value) == pytest.approx(float(expected), abs=0.03)
+    np.testing.assert_allclose(gradient, slope, atol=0.03)
+
+
+def test_the_weights_of_sampled_choices_are_equal_and_sum_to_one() -> None:
+    candidates = factored(batch=3).candidates(key=KEY)
+    np.testing.assert_allclose(candidates.weight, np.full((3, 2), 0.5))
+    total = jax.grad(lambda logits: jnp.sum(replace(factored(), log_probabilities=logits).candidates(key=KEY).weight))
+    np.testing.assert_allclose(total(factored().log_probabilities), 0.0, atol=1e-6)
 
 
 # Masks

@@ -182,7 +182,7 @@ class FactoredHead(nnx.Module):
             mean=mean,
             log_std=bounded_log_std(raw=raw, config=self.config),
             mean_of_choices=mean_of_choices,
-            temperature=self.config.relaxation,
+            samples=self.config.sampled_choices,
             code=self.code,
         )
 

@@ -43,8 +43,9 @@ class ActionHeadConfig:
     are factored."""
     parameters_see_choice: bool = True
     """Whether continuous parameters depend on what is chosen, in actions that mix both."""
-    relaxation: float = 1.0
-    """The Gumbel-softmax's temperature where choices are factored: the smaller, the less bias and the more noise."""
+    sampled_choices: int = 8
+    """How many joint choices stand for all of them where choices are factored, at least 2: with more there is less
+    noise, and critics are evaluated more often."""
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -55,8 +56,8 @@ class ActionHeadConfig:
             )
         if self.listed_choices < 1:
             raise ValueError(f"listed_choices={self.listed_choices} must be at least 1.")
-        if self.relaxation <= 0.0:
-            raise ValueError(f"relaxation={self.relaxation} must be above 0.")
+        if self.sampled_choices < 2:
+            raise ValueError(f"sampled_choices={self.sampled_choices} must be at least 2.")
 
 
 class ActionHead(nnx.Module):
