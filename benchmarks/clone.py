@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import gymnasium
 import numpy as np
@@ -56,14 +56,15 @@ def play(*, act: Callable[[NDArray[Any]], NDArray[Any]], starts: int) -> Returns
     return returns
 
 
-def play_agent(*, run_directory: Path, starts: int) -> Returns:
-    """Play with the mode of a run's best policy.
+def play_agent(*, run_directory: Path, starts: int, checkpoint: Literal["best", "last"] = "best") -> Returns:
+    """Play with the mode of a run's policy.
 
     :param run_directory: of the run.
     :param starts: how many episodes.
+    :param checkpoint: which of its policies.
     :return: their returns.
     """
-    agent = triax.load_agent(run_directory=run_directory, checkpoint="best")
+    agent = triax.load_agent(run_directory=run_directory, checkpoint=checkpoint)
     return play(act=lambda observations: np.asarray(agent.act(observation=observations)), starts=starts)
 
 
@@ -86,6 +87,22 @@ def play_randomly(*, seed: int, starts: int) -> Returns:
     return play(act=act, starts=starts)
 
 
+def record(*, expert: Path, datasets: Path, seed: int) -> str:
+    """Record an expert, unless that is done.
+
+    :param expert: the expert's run directory.
+    :param datasets: folder of datasets.
+    :param seed: of the recording.
+    :return: the dataset's id.
+    """
+    identifier = f"pendulum/expert-{seed}-v0"
+    if not (datasets / identifier).exists():
+        command = [str(Path(sys.executable).with_name("triax")), "record", str(expert), "--dataset", identifier]
+        command += ["--episodes", str(RECORDED_EPISODES), "--seed", str(seed), "--root", str(datasets)]
+        subprocess.run(command, cwd=ROOT, check=True)
+    return identifier
+
+
 def clone(*, expert: Path, run: Path, datasets: Path, seed: int) -> None:
     """Record an expert and train its clone, unless that is done.
 
@@ -94,12 +111,7 @@ def clone(*, expert: Path, run: Path, datasets: Path, seed: int) -> None:
     :param datasets: folder of datasets.
     :param seed: of recording and cloning.
     """
-    identifier = f"pendulum/expert-{seed}-v0"
-    if not (datasets / identifier).exists():
-        command = Path(sys.executable).with_name("triax")
-        record = [str(command), "record", str(expert), "--dataset", identifier]
-        record += ["--episodes", str(RECORDED_EPISODES), "--seed", str(seed), "--root", str(datasets)]
-        subprocess.run(record, cwd=ROOT, check=True)
+    identifier = record(expert=expert, datasets=datasets, seed=seed)
     done = run / "done"
     if done.exists():
         return

@@ -34,10 +34,18 @@ class Peer:
         :param what: the order.
         :return: the rate, a second.
         """
+        return float(self.ask(f"{what} {amount}")["rate"])
+
+    def ask(self, order: str) -> dict[str, Any]:
+        """Let it do something.
+
+        :param order: a line.
+        :return: its answer.
+        """
         assert self._process.stdin is not None
-        self._process.stdin.write(f"{what} {amount}\n")
+        self._process.stdin.write(f"{order}\n")
         self._process.stdin.flush()
-        return float(self._read()["rate"])
+        return self._read()
 
     def close(self) -> None:
         """End it."""
