@@ -56,6 +56,16 @@ def test_a_configuration_survives_json() -> None:
     assert again.partial(1.234) == 1.23
 
 
+def test_a_field_of_another_version_is_said() -> None:
+    stored = describe(MLPConfig(hidden=(3,)))
+    assert isinstance(stored, dict)
+    stored["fields"]["momentum"] = 0.9
+    with pytest.raises(
+        ValueError, match=r"MLPConfig has no field 'momentum', which was saved as 0.9: .* another version"
+    ):
+        restore(stored, resolve=_everything)
+
+
 def test_a_learner_is_read_back_without_importing_foreign_modules() -> None:
     config = SACConfig(exploration=PinkNoise(octaves=3), actor=NetworkConfig(torso=MLPConfig(hidden=(7,))))
     assert restore(describe(config), resolve=resolve_registered) == config

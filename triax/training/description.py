@@ -84,7 +84,7 @@ def restore(description: Description, *, resolve: Resolver) -> Any:
     :param description: JSON values.
     :param resolve: looks names up.
     :return: the configuration; sequences become tuples.
-    :raises ValueError: if a dataclass refuses its fields.
+    :raises ValueError: if a dataclass refuses its fields, or does not have one that was saved.
     """
     read = functools.partial(restore, resolve=resolve)
     if isinstance(description, list):
@@ -105,7 +105,14 @@ def restore(description: Description, *, resolve: Resolver) -> Any:
         kind = resolve(description["$type"])
         if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
             raise ValueError(f"{description['$type']} is not a dataclass.")
-        return kind(**{name: read(value) for name, value in description["fields"].items()})
+        fields = {name: read(value) for name, value in description["fields"].items()}
+        unknown = sorted(fields.keys() - {field.name for field in dataclasses.fields(kind) if field.init})
+        if unknown:
+            raise ValueError(
+                f"{kind.__name__} has no field {unknown[0]!r}, which was saved as {fields[unknown[0]]!r}: the run was "
+                "made with another version of this class. Use that version, or take the field out of experiment.json."
+            )
+        return kind(**fields)
     return {key: read(value) for key, value in description.items()}
 
 
