@@ -44,6 +44,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from triax.compilation import compiled
+
 UPDATES_PER_CALL = 64
 """
 Updates in one compiled loop, so that the time it takes to call it does not count.
@@ -260,7 +262,7 @@ def matrix_products_meter(
         batch_size=batch_size,
         critics=critics,
     )
-    updates = jax.jit(many_updates).lower(products, batches).compile()
+    updates = compiled(many_updates).lower(products, batches).compile()
 
     def measure(amount: int) -> float:
         calls = -(-amount // UPDATES_PER_CALL)

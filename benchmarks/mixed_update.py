@@ -22,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import triax
+from triax.compilation import compiled
 from triax.random import derive_generator, derive_key
 from triax.runs import environment_description
 from triax.types import EnvironmentSpec, RowOrigin, Transitions
@@ -72,8 +73,8 @@ def updates_of(*, name: str) -> tuple[Updates, Any]:
         return jax.lax.scan(one, state, batches)[0]
 
     state = jax.jit(lambda key: learner.initial_state(key=key))(derive_key(seed=0, name=("networks",)))
-    compiled = jax.jit(run, donate_argnums=0)
-    return compiled, finished(compiled(state))
+    updates = compiled(run, donate_argnums=0)
+    return updates, finished(updates(state))
 
 
 def finished(state: Any) -> Any:

@@ -11,7 +11,7 @@ import triax
 PACKAGE = Path(str(triax.__file__)).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-BASE = frozenset({"trees", "random", "spaces", "types"})
+BASE = frozenset({"trees", "compilation", "random", "spaces", "types"})
 
 EVERYONE = frozenset(
     BASE
@@ -21,6 +21,7 @@ EVERYONE = frozenset(
 
 MAY_KNOW: dict[str, frozenset[str]] = {
     "trees": frozenset(),
+    "compilation": frozenset(),
     "random": frozenset(),
     "statistics": frozenset(),
     "spaces": frozenset({"trees"}),

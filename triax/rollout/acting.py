@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Int, Key, UInt32
 
+from triax.compilation import compiled
 from triax.random import KeyArray, Name, derive_generator
 from triax.spaces import BinaryLeaf, BoxLeaf, DiscreteLeaf, Leaf, SpaceSpec
 from triax.trees import Tree, tree_map
@@ -79,10 +80,10 @@ class CompiledPolicy:
         :return: actions and extras as NumPy arrays (read-only), the new memory on the device.
         :raises ValueError: if the policy's actions or extras are not as their specs say.
         """
-        compiled = self._compiled.get(mode)
-        if compiled is None:
-            compiled = self._compiled[mode] = jax.jit(functools.partial(self._traced, mode=mode))
-        output = compiled(parameters, carry, observation, is_first, key, np.uint32(counter))
+        act = self._compiled.get(mode)
+        if act is None:
+            act = self._compiled[mode] = compiled(functools.partial(self._traced, mode=mode))
+        output = act(parameters, carry, observation, is_first, key, np.uint32(counter))
         return PolicyOutput(
             action=_on_host(output.action), carry=output.carry, extras=_on_host(output.extras) if output.extras else {}
         )

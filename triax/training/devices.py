@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from triax.compilation import compiled
 from triax.trees import Tree, tree_map
 from triax.types import Sequences
 
@@ -130,8 +131,7 @@ class Placement:
         :param options: what :func:`jax.jit` takes.
         :return: the compiled function; all it returns is on every device.
         """
-        compiled: Callable[..., Any] = jax.jit(function, **options)
-        return compiled
+        return compiled(function, **options)
 
     def everywhere(self, tree: _T) -> _T:
         """Bring a tree to every device.
