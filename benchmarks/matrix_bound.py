@@ -44,7 +44,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from triax.compilation import compiled
+from triax.compilation import Compiled
 
 UPDATES_PER_CALL = 64
 """
@@ -262,7 +262,7 @@ def matrix_products_meter(
         batch_size=batch_size,
         critics=critics,
     )
-    updates = compiled(many_updates).lower(products, batches).compile()
+    updates = Compiled(many_updates).lower(products, batches).compile()
 
     def measure(amount: int) -> float:
         calls = -(-amount // UPDATES_PER_CALL)

@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import triax
-from triax.compilation import compiled
+from triax.compilation import Compiled
 from triax.random import derive_generator, derive_key
 from triax.runs import environment_description
 from triax.types import EnvironmentSpec, RowOrigin, Transitions
@@ -73,7 +73,7 @@ def updates_of(*, name: str) -> tuple[Updates, Any]:
         return jax.lax.scan(one, state, batches)[0]
 
     state = jax.jit(lambda key: learner.initial_state(key=key))(derive_key(seed=0, name=("networks",)))
-    updates = compiled(run, donate_argnums=0)
+    updates = Compiled(run, donate_argnums=0)
     return updates, finished(updates(state))
 
 

@@ -31,7 +31,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from triax.compilation import compiled
+from triax.compilation import Compiled
 from triax.networks import FunctionalNetwork, sets
 from triax.networks.attention import normalise, self_attention
 from triax.networks.sets import SetEncoderConfig
@@ -163,7 +163,7 @@ def meter(*, update: Step, state: Any, values: jax.Array, clock: Callable[[], fl
     :param clock: seconds.
     :return: from nothing to updates a second. All is compiled.
     """
-    updates = compiled(lambda given, inputs: jax.lax.scan(update, given, inputs)[0]).lower(state, values).compile()
+    updates = Compiled(lambda given, inputs: jax.lax.scan(update, given, inputs)[0]).lower(state, values).compile()
 
     def measure() -> float:
         started = clock()

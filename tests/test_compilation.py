@@ -1,26 +1,70 @@
-"""Compiling with options: what XLA does not know is left out."""
+"""Compiling with options: what suits a program is chosen from its trace, and it is traced once."""
 
+import jax
 import jax.numpy as jnp
 import pytest
 
 from triax import compilation
-from triax.compilation import compiled, known_options
+from triax.compilation import Compiled, knows_ynnpack, multiplies_batches
+
+MATRIX = jnp.ones((64, 64))
+BATCH = jnp.ones((8, 64, 64))
 
 
 def test_a_function_computes_what_it_says() -> None:
-    assert compiled(lambda number, power: number**power, static_argnames="power")(jnp.asarray(3.0), power=2) == 9.0
+    power = Compiled(lambda number, power: number**power, static_argnames="power")
+    assert power(jnp.asarray(3.0), power=2) == 9.0
+    assert power(jnp.asarray(3.0), power=3) == 27.0
 
 
-def test_the_options_are_known_to_this_version_of_xla() -> None:
-    assert known_options() == dict(compilation.OPTIONS)
+@pytest.mark.parametrize(("argument", "kept"), [(MATRIX, False), (BATCH, True)])
+def test_ynnpack_is_left_out_unless_batches_of_matrices_are_multiplied(argument: jax.Array, kept: bool) -> None:
+    text = Compiled(lambda matrix: jnp.tanh(matrix) @ matrix).lower(argument).compile().as_text()
+    assert text is not None
+    assert ("ynn_fusion" in text) == kept
+
+
+def test_products_of_batches_are_found_in_loops_and_branches_and_behind_vmap() -> None:
+    def looped(matrix: jax.Array) -> jax.Array:
+        def step(carry: jax.Array, _: None) -> tuple[jax.Array, None]:
+            return jax.lax.cond(carry[0, 0, 0] > 0, lambda: carry @ carry, lambda: carry), None
+
+        return jax.lax.scan(step, matrix, length=2)[0]
+
+    def found(function: object, argument: jax.Array) -> bool:
+        return multiplies_batches(jax.jit(function).trace(argument).jaxpr.jaxpr)  # type: ignore[call-overload]
+
+    assert found(looped, BATCH)
+    assert found(jax.vmap(lambda matrix: matrix @ matrix), BATCH)
+    assert not found(lambda matrix: matrix @ matrix, MATRIX)
+    assert not found(lambda batch: batch @ MATRIX, BATCH)
+
+
+def test_a_function_is_traced_once() -> None:
+    traces = 0
+
+    def traced(matrix: jax.Array) -> jax.Array:
+        nonlocal traces
+        traces += 1
+        return matrix @ matrix
+
+    function = Compiled(traced)
+    function(MATRIX)
+    function(MATRIX + 1)
+    assert traces == 1
+
+
+def test_arguments_are_donated() -> None:
+    state = jnp.ones(4) + 1
+    Compiled(lambda state: state + 1, donate_argnums=0)(state)
+    assert state.is_deleted()
 
 
 def test_an_option_that_xla_does_not_know_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    known_options.cache_clear()
-    monkeypatch.setattr(compilation, "OPTIONS", {**compilation.OPTIONS, "xla_cpu_of_another_time": "true"})
-    try:
-        names = list(known_options())
-        assert compiled(lambda number: number + 1)(1) == 2
-    finally:
-        known_options.cache_clear()
-    assert names == ["xla_cpu_experimental_ynn_fusion_type"]
+    knows_ynnpack.cache_clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(compilation, "WITHOUT_YNNPACK", {"xla_cpu_of_another_time": ""})
+        assert not knows_ynnpack()
+        assert Compiled(lambda number: number + 1)(1) == 2
+    knows_ynnpack.cache_clear()
+    assert knows_ynnpack()

@@ -1,42 +1,96 @@
 """How Triax compiles: :func:`jax.jit` with the options of XLA that were measured to be faster."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
 from jax.errors import JaxRuntimeError
-from jax.stages import Wrapped
+from jax.extend.core import ClosedJaxpr, Jaxpr
 
-OPTIONS: Mapping[str, str] = {"xla_cpu_experimental_ynn_fusion_type": ""}
+WITHOUT_YNNPACK = {"xla_cpu_experimental_ynn_fusion_type": ""}
 """
-On CPUs, no products of matrices by YNNPACK, which newer versions of XLA prefer to Eigen: without it an update of SAC,
-with two layers of 256 units on two cores, takes a seventh less. Where XLA has no such library, the option says nothing.
+On CPUs, products of matrices by Eigen and not by YNNPACK, which newer versions of XLA prefer. Eigen is faster at them:
+an update of SAC with two layers of 256 units on two cores takes a seventh less. At products of batches of matrices, as
+in attention, it takes four times as long.
 """
 
 
-def compiled(function: Callable[..., Any], **options: Any) -> Wrapped:
-    """Compile a function.
+class Compiled:
+    """A function that is compiled when it is called, with options that suit what it computes.
 
     :param function: of arrays.
     :param options: what :func:`jax.jit` takes.
-    :return: the compiled function.
     """
-    return jax.jit(function, compiler_options=known_options(), **options)
+
+    def __init__(self, function: Callable[..., Any], **options: Any) -> None:
+        self._function = function
+        self._options = options
+        self._compiled: Any = None
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        """Call the function, as any function that :func:`jax.jit` compiles.
+
+        The options are chosen at the first call, from its arguments.
+
+        :param arguments: of the function.
+        :param named: the same, by name.
+        :return: what the function returns.
+        """
+        if self._compiled is None:
+            self._compiled = self._chosen(arguments, named)
+        return self._compiled(*arguments, **named)
+
+    def lower(self, *arguments: Any, **named: Any) -> jax.stages.Lowered:
+        """Lower the function for given arguments, without calling it.
+
+        :param arguments: of the function, or shapes in their place.
+        :param named: the same, by name.
+        :return: JAX's lowered function.
+        """
+        lowered: jax.stages.Lowered = self._chosen(arguments, named).lower(*arguments, **named)
+        return lowered
+
+    def _chosen(self, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        # Traced once: JAX keeps the trace of a function, whatever it is compiled with.
+        plain = jax.jit(self._function, **self._options)
+        if not knows_ynnpack() or multiplies_batches(plain.trace(*arguments, **named).jaxpr.jaxpr):
+            return plain
+        return jax.jit(self._function, compiler_options=WITHOUT_YNNPACK, **self._options)
+
+
+def multiplies_batches(program: Jaxpr) -> bool:
+    """Say whether a program has products of batches of matrices.
+
+    :param program: what JAX traced.
+    :return: whether it has any, in loops and branches too.
+    """
+    for equation in program.eqns:
+        if equation.primitive.name == "dot_general" and any(equation.params["dimension_numbers"][1]):
+            return True
+        if any(multiplies_batches(inner) for value in equation.params.values() for inner in _programs(value)):
+            return True
+    return False
 
 
 @functools.cache
-def known_options() -> dict[str, str]:
-    """List the options that JAX's default device knows.
+def knows_ynnpack() -> bool:
+    """Ask XLA, which changes what options there are, by compiling next to nothing.
 
-    :return: :data:`OPTIONS`, or those of them that this version of XLA does not refuse.
+    :return: whether JAX's default device takes :data:`WITHOUT_YNNPACK`.
     """
-    return {name: value for name, value in OPTIONS.items() if _known(name=name, value=value)}
-
-
-def _known(*, name: str, value: str) -> bool:
     try:
-        jax.jit(lambda number: number, compiler_options={name: value}).lower(0).compile()
+        jax.jit(lambda number: number, compiler_options=WITHOUT_YNNPACK).lower(0).compile()
     except JaxRuntimeError:
         return False
     return True
+
+
+def _programs(value: Any) -> Iterator[Jaxpr]:
+    if isinstance(value, ClosedJaxpr):
+        yield value.jaxpr
+    elif isinstance(value, Jaxpr):
+        yield value
+    elif isinstance(value, tuple | list):
+        for each in value:
+            yield from _programs(each)

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Int, Key, UInt32
 
-from triax.compilation import compiled
+from triax.compilation import Compiled
 from triax.random import KeyArray, Name, derive_generator
 from triax.spaces import BinaryLeaf, BoxLeaf, DiscreteLeaf, Leaf, SpaceSpec
 from triax.trees import Tree, tree_map
@@ -82,7 +82,7 @@ class CompiledPolicy:
         """
         act = self._compiled.get(mode)
         if act is None:
-            act = self._compiled[mode] = compiled(functools.partial(self._traced, mode=mode))
+            act = self._compiled[mode] = Compiled(functools.partial(self._traced, mode=mode))
         output = act(parameters, carry, observation, is_first, key, np.uint32(counter))
         return PolicyOutput(
             action=_on_host(output.action), carry=output.carry, extras=_on_host(output.extras) if output.extras else {}

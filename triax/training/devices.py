@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from triax.compilation import compiled
+from triax.compilation import Compiled
 from triax.trees import Tree, tree_map
 from triax.types import Sequences
 
@@ -131,7 +131,7 @@ class Placement:
         :param options: what :func:`jax.jit` takes.
         :return: the compiled function; all it returns is on every device.
         """
-        return compiled(function, **options)
+        return Compiled(function, **options)
 
     def everywhere(self, tree: _T) -> _T:
         """Bring a tree to every device.
