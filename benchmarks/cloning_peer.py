@@ -12,6 +12,9 @@ matrix products alone would permit.
 Returns: for each seed an expert is trained and 20 of its episodes are recorded, unless that is done; both libraries
 learn from them, the peer with its own loader, and experts, clones and random actions play the same 100 starts.
 
+We take part in two ways: with our own loss, the squared error, and with the peer's, the likelihood of a Gaussian whose
+spread does not depend on the observation (``ours_same_loss``).
+
 Sizes are the defaults of both libraries, and between them Triax's network with smaller batches. Writes a row of
 settings, a row of speed for each size, a row of returns for each size and seed, and a summary of each size.
 """
@@ -81,6 +84,15 @@ SIZES = {
 }
 """The defaults of imitation's ``BC`` and of ``triax.BCConfig``, and what ``dagger.py`` compares cloning with."""
 
+OURS: dict[str, dict[str, Any]] = {
+    "ours": {},
+    "ours_same_loss": {
+        "continuous_loss": "likelihood",
+        "actor_head": dataclasses.replace(triax.BCConfig().actor_head, state_dependent_std=False),
+    },
+}
+"""The ways in which we take part, as settings of ``triax.BCConfig``."""
+
 PEERS = {
     "loader": ["--loading", "loader", "--threads", "1"],
     "batches": ["--loading", "batches", "--threads", "1"],
@@ -89,9 +101,12 @@ PEERS = {
 """The ways in which the peer takes part."""
 
 
-def experiment(*, size: Size, dataset: DatasetConfig, seed: int, updates: int, log_interval: int) -> triax.Experiment:
-    """Describe our cloning: all is the default that the size does not say. Nothing is held out, as by the peer.
+def experiment(
+    *, way: str, size: Size, dataset: DatasetConfig, seed: int, updates: int, log_interval: int
+) -> triax.Experiment:
+    """Describe our cloning: all is the default that way and size do not say. Nothing is held out, as by the peer.
 
+    :param way: one of :data:`OURS`.
     :param size: of network and batches.
     :param dataset: what to learn from.
     :param seed: of the run.
@@ -106,6 +121,7 @@ def experiment(*, size: Size, dataset: DatasetConfig, seed: int, updates: int, l
             held_out_fraction=0.0,
             actor=triax.NetworkConfig(torso=triax.MLPConfig(hidden=size.hidden, activation=size.activation)),
             optimizer=triax.OptimizerConfig(learning_rate=size.learning_rate),
+            **OURS[way],
         ),
         dataset=dataset,
         total_steps=updates,
@@ -114,14 +130,16 @@ def experiment(*, size: Size, dataset: DatasetConfig, seed: int, updates: int, l
     )
 
 
-def our_rate(*, size: Size, dataset: DatasetConfig) -> float:
+def our_rate(*, way: str, size: Size, dataset: DatasetConfig) -> float:
     """Train, and read the rate off the run's own log.
 
+    :param way: one of :data:`OURS`.
     :param size: of network and batches.
     :param dataset: what to learn from.
     :return: samples a second after the first row, which has the compilation in it.
     """
-    plan = experiment(size=size, dataset=dataset, seed=0, updates=3 * size.updates // 2, log_interval=size.updates // 2)
+    half = size.updates // 2
+    plan = experiment(way=way, size=size, dataset=dataset, seed=0, updates=3 * half, log_interval=half)
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
         triax.train(experiment=plan, run_directory=run)
@@ -198,7 +216,7 @@ def compare_speed(*, name: str, dataset: DatasetConfig, demonstrations: Path, ro
     :param dataset: the recording.
     :param demonstrations: the same for the peer.
     :param rounds: of turns.
-    :return: a row of the result: samples a second, and the medians of the rounds' ratios.
+    :return: a row of the result: samples a second, and the medians of the rounds' ratios of ours to the others'.
     """
     size = SIZES[name]
     found: list[dict[str, float]] = []
@@ -208,9 +226,9 @@ def compare_speed(*, name: str, dataset: DatasetConfig, demonstrations: Path, ro
             peers[way] = start_peer(size=size, demonstrations=demonstrations, options=[*options, "--warm"])
             stack.callback(peers[way].close)
         meters: dict[str, Callable[[], float]] = {
-            "ours": functools.partial(our_rate, size=size, dataset=dataset),
-            "bound": bound_meter(size),
+            way: functools.partial(our_rate, way=way, size=size, dataset=dataset) for way in OURS
         }
+        meters["bound"] = bound_meter(size)
         meters |= {way: functools.partial(peer.measure, size.peer_updates) for way, peer in peers.items()}
         for number in range(rounds):
             # Whoever comes first may profit from a rest or suffer from what ran before: the order turns.
@@ -219,10 +237,18 @@ def compare_speed(*, name: str, dataset: DatasetConfig, demonstrations: Path, ro
             found.append({way: round(rates[way], 1) for way in meters})
             print(name, found[-1], flush=True)
         settings = {way: peer.settings for way, peer in peers.items()}
-    summary: dict[str, float] = {f"{way}_median": statistics.median(row[way] for row in found) for way in found[0]}
-    for way in (*PEERS, "bound"):
-        summary[f"ours_to_{way}"] = round(statistics.median(row["ours"] / row[way] for row in found), 3)
-    return {"kind": "speed", "size": name, "unit": "samples/s", "summary": summary, "rounds": found, "peers": settings}
+    return {
+        "kind": "speed",
+        "size": name,
+        "unit": "samples/s",
+        "medians": {way: statistics.median(row[way] for row in found) for way in found[0]},
+        "ratios": {
+            f"{ours} to {theirs}": round(statistics.median(row[ours] / row[theirs] for row in found), 2)
+            for ours, theirs in itertools.product(OURS, (*PEERS, "bound"))
+        },
+        "rounds": found,
+        "peers": settings,
+    }
 
 
 def play_peer(*, peer: Peer, starts: int) -> Returns:
@@ -254,42 +280,53 @@ def compare_returns(
     :return: a row of the result.
     """
     size = SIZES[name]
-    with tempfile.TemporaryDirectory() as folder:
-        run = Path(folder) / "run"
-        plan = experiment(size=size, dataset=dataset, seed=seed, updates=updates, log_interval=1000)
-        triax.train(experiment=plan, run_directory=run)
-        ours = play_agent(run_directory=run, starts=starts, checkpoint="last")
+    returns: dict[str, Returns] = {}
+    for way in OURS:
+        with tempfile.TemporaryDirectory() as folder:
+            run = Path(folder) / "run"
+            plan = experiment(way=way, size=size, dataset=dataset, seed=seed, updates=updates, log_interval=1000)
+            triax.train(experiment=plan, run_directory=run)
+            returns[way] = play_agent(run_directory=run, starts=starts, checkpoint="last")
     peer = start_peer(size=size, demonstrations=demonstrations, options=["--seed", str(seed)])
     try:
         peer.measure(updates)
-        theirs = play_peer(peer=peer, starts=starts)
+        returns["peer"] = play_peer(peer=peer, starts=starts)
     finally:
         peer.close()
-    returns = {
-        "ours": ours,
-        "peer": theirs,
-        "expert": play_agent(run_directory=expert, starts=starts),
-        "random": play_randomly(seed=seed, starts=starts),
-    }
-    row = {"kind": "returns", "size": name, "seed": seed, **difference(returns)}
+    returns["expert"] = play_agent(run_directory=expert, starts=starts)
+    returns["random"] = play_randomly(seed=seed, starts=starts)
+    row = {"kind": "returns", "size": name, "seed": seed, **compare(returns)}
     print(row, flush=True)
-    return row | {f"{who}_returns": np.round(own, 2).tolist() for who, own in returns.items()}
+    return row | {"returns": {who: np.round(own, 2).tolist() for who, own in returns.items()}}
 
 
-def difference(returns: dict[str, Returns]) -> dict[str, float]:
+def compare(returns: dict[str, Returns]) -> dict[str, Any]:
     """Compare our returns with the peer's on the same starts.
 
-    :param returns: of ours, the peer's, the expert and random actions.
-    :return: means; the mean paired difference, its interval, and its share of the expert's distance to random.
+    :param returns: by who made them.
+    :return: the means; and of each of ours the mean paired difference, its interval, and its share of the expert's
+        distance to random.
     """
-    differences = returns["ours"] - returns["peer"]
-    interval = bootstrap_interval(differences)
     distance = float(np.mean(returns["expert"] - returns["random"]))
-    return {f"{who}_mean": round(float(own.mean()), 2) for who, own in returns.items()} | {
-        "mean_difference": round(float(differences.mean()), 2),
-        "difference_low": round(interval.low, 2),
-        "difference_high": round(interval.high, 2),
-        "share_of_distance_to_random": round(float(differences.mean()) / distance, 4),
+    to_peer = {}
+    for way in OURS:
+        differences = returns[way] - returns["peer"]
+        share = round(float(differences.mean()) / distance, 4)
+        to_peer[way] = mean_and_interval(differences) | {"share_of_distance_to_random": share}
+    return {"means": {who: round(float(own.mean()), 2) for who, own in returns.items()}, "to_peer": to_peer}
+
+
+def mean_and_interval(differences: Returns) -> dict[str, float]:
+    """Say how large differences are.
+
+    :param differences: one or more.
+    :return: their mean with its bootstrapped 95 % interval.
+    """
+    interval = bootstrap_interval(differences)
+    return {
+        "mean": round(float(differences.mean()), 2),
+        "low": round(interval.low, 2),
+        "high": round(interval.high, 2),
     }
 
 
@@ -298,14 +335,20 @@ def summarise(*, name: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
 
     :param name: of the size.
     :param rows: of the result.
-    :return: a row: the returns of all seeds, their paired difference, and the ratios of speed.
+    :return: a row: the returns of all seeds and their paired differences; the same with the seeds' means as what is
+        resampled, since clones of a seed have the same policy at all starts; and the ratios of speed.
     """
     speed, *seeds = (row for row in rows if row.get("size") == name)
-    returns = {
-        who: np.concatenate([row[f"{who}_returns"] for row in seeds]) for who in ("ours", "peer", "expert", "random")
+    returns = {who: np.concatenate([row["returns"][who] for row in seeds]) for who in seeds[0]["returns"]}
+    of_seeds = {way: mean_and_interval(np.array([row["to_peer"][way]["mean"] for row in seeds])) for way in OURS}
+    return {
+        "kind": "summary",
+        "size": name,
+        "seeds": len(seeds),
+        **compare(returns),
+        "to_peer_by_seed": of_seeds,
+        "speed": speed["ratios"],
     }
-    ratios = {way: ratio for way, ratio in speed["summary"].items() if way.startswith("ours_to_")}
-    return {"kind": "summary", "size": name, "seeds": len(seeds), **difference(returns), **ratios}
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -22,8 +22,8 @@ The file has `observations` [N, ...] and `actions` [N, ...], in the environment'
 Network, batch size, optimiser (Adam), learning rate, number of updates and demonstrations are as on Triax's side;
 weights of entropy and L2 are 0, as there. What differs is each library's own:
 
-- the loss is the negative log-likelihood of a Gaussian with a spread that does not depend on the observation; Triax's
-  is the squared error of the deterministic action. Both are least for the same mean;
+- the loss is the negative log-likelihood of a Gaussian with a spread that does not depend on the observation. Triax's
+  own is the squared error of the deterministic action, and its other way is this one, for the Gaussian before tanh;
 - the mean is not squashed, and actions are clipped to the environment's bounds when they are taken; Triax's are tanh of
   the output. Actions are in the environment's units here, ±2 in Pendulum, and in [−1, 1] there;
 - weights begin orthogonal, the output's small, here, and as LeCun's there;
