@@ -67,7 +67,7 @@ class PhysicsSample:
         for name, value in values.items():
             if name not in self.values:
                 raise unknown(what=f"no parameter {name!r} in the table of physics", name=name, names=self.values)
-            if isinstance(value, str) or not math.isfinite(value):
+            if not math.isfinite(value):
                 raise ValueError(f"the physical parameter {name!r} was fixed to {value!r}, which is no finite number.")
         return PhysicsSample(values={name: float(values.get(name, value)) for name, value in self.values.items()})
 
