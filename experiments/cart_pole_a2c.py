@@ -10,6 +10,7 @@ experiment = triax.Experiment(
     learner=triax.A2CConfig(
         steps=512,
         normalise_advantages=True,
+        normalise_returns=True,
         optimizer=triax.OptimizerConfig(
             learning_rate=5e-3, schedule="linear", schedule_updates=290, max_gradient_norm=0.5, epsilon=1e-5
         ),

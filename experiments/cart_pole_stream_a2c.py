@@ -10,6 +10,7 @@ experiment = triax.Experiment(
     learner=triax.A2CConfig(
         steps=1,
         normalise_observations=True,
+        normalise_returns=True,
         optimizer=triax.OptimizerConfig(learning_rate=3e-4, max_gradient_norm=0.5, epsilon=1e-5),
     ),
     environment=triax.EnvironmentConfig(id="CartPole-v1"),

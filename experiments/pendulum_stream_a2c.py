@@ -11,6 +11,7 @@ experiment = triax.Experiment(
         steps=1,
         discount=0.9,
         normalise_observations=True,
+        normalise_returns=True,
         optimizer=triax.OptimizerConfig(
             learning_rate=5e-4, schedule="linear", schedule_updates=37_500, max_gradient_norm=0.5, epsilon=1e-5
         ),

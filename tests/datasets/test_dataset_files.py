@@ -137,7 +137,7 @@ def test_what_minari_wrote_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert list_datasets() == ("theirs-v0",)
 
 
-@pytest.mark.parametrize("id", ["bad", "bad-v", "a b-v0", "../up-v0", "-v0/", "x-v0.1", "", "/absolute-v0"])
+@pytest.mark.parametrize("id", ["bad", "bad-v", "a b-v0", "../up-v0", "-v0/", "x-v0.1", "", "/absolute-v0", "m/up-v0"])
 def test_malformed_ids_are_refused_before_anything_is_written(tmp_path: Path, id: str) -> None:
     with pytest.raises(ValueError, match="malformed"):
         write(tmp_path / "root", id=id, episodes=record(lengths=[1]))
@@ -307,6 +307,32 @@ def _vectors(file: Any, folder: Path) -> None:
     file["episode_0"].create_dataset("extra", (3,), dtype=h5py.vlen_dtype(np.float64))
 
 
+def _loop(file: Any, folder: Path) -> None:
+    file["episode_0/again"] = file["/"]
+
+
+def _no_number(file: Any, folder: Path) -> None:
+    file["episode_0/observations"][1, 0] = np.nan
+
+
+def _no_reward(file: Any, folder: Path) -> None:
+    file["episode_0/rewards"][1] = np.inf
+
+
+def _words(file: Any, folder: Path) -> None:
+    del file["episode_0/rewards"]
+    file["episode_0/rewards"] = ["a", "b", "c"]
+
+
+def _nothing(file: Any, folder: Path) -> None:
+    del file["episode_0/rewards"]
+
+
+def _other_shape(file: Any, folder: Path) -> None:
+    del file["episode_0/observations"]
+    file["episode_0/observations"] = np.zeros((4, 3))
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
@@ -316,9 +342,15 @@ def _vectors(file: Any, folder: Path) -> None:
         (_virtual, r"values lie in other files at /episode_0/rewards"),
         (_references, r"an array of objects \(object\) at /episode_0/rewards"),
         (_vectors, r"an array of objects \(object\) at /episode_0/extra"),
+        (_loop, r"what stands elsewhere in the file, too, at /episode_0/again"),
+        (_no_number, r"episode 0 of the dataset 'made/up-v0' has observations that are no finite numbers"),
+        (_no_reward, r"episode 0 of the dataset 'made/up-v0' has rewards that are no finite numbers"),
+        (_words, r"episode 0 of the dataset 'made/up-v0' is damaged"),
+        (_nothing, r"the dataset 'made/up-v0' is damaged, and cannot be read: .*rewards"),
+        (_other_shape, r"has observations of the shape \(3,\), where its space says \(2,\)"),
     ],
 )
-def test_what_leads_out_of_the_file_and_objects_are_refused(tmp_path: Path, spoil: Any, message: str) -> None:
+def test_what_leads_out_of_the_file_objects_and_damage_are_refused(tmp_path: Path, spoil: Any, message: str) -> None:
     h5py: Any = pytest.importorskip("h5py")
     folder = write(tmp_path, episodes=record(lengths=[3, 3])) / "data"
     config = DatasetConfig(id="made/up-v0", root=tmp_path)
@@ -327,6 +359,32 @@ def test_what_leads_out_of_the_file_and_objects_are_refused(tmp_path: Path, spoi
         spoil(file, folder)
     with pytest.raises(ValueError, match=message):
         load_dataset(config)
+
+
+def test_an_option_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    h5py: Any = pytest.importorskip("h5py")
+    episode = dataclasses.replace(record(lengths=[2])[0], actions=[np.int64(1), np.int64(2)])
+    folder = write_dataset(
+        id="made/up-v0",
+        episodes=[episode],
+        observation_space=OBSERVATION_SPACE,
+        action_space=gymnasium.spaces.Discrete(2, start=1),
+        root=tmp_path,
+    )
+    config = DatasetConfig(id="made/up-v0", root=tmp_path)
+    assert load_dataset(config).trajectory.action[:, 0].tolist() == [0, 1]
+    with h5py.File(folder / "data" / "main_data.hdf5", "a") as file:
+        file["episode_0/actions"][1] = 3
+    with pytest.raises(ValueError, match="episode 0 of the dataset 'made/up-v0' has actions that are none of the opt"):
+        load_dataset(config)
+
+
+@pytest.mark.parametrize("name", ["metadata.json", "main_data.hdf5"])
+def test_a_file_that_was_cut_off_is_refused(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path, episodes=record(lengths=[3])) / "data" / name
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(ValueError, match="the dataset 'made/up-v0' is damaged"):
+        load_dataset(DatasetConfig(id="made/up-v0", root=tmp_path))
 
 
 def test_the_environment_that_a_file_names_is_neither_imported_nor_made(tmp_path: Path) -> None:

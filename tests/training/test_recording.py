@@ -1,5 +1,6 @@
 """Recording an agent: limits of episodes and steps, pieces of episodes, physics; and a replay that begins with it."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,23 @@ def test_a_replay_begins_with_a_dataset_and_goes_on_with_experience(tmp_path: Pa
             again.close()
     finally:
         parts.close()
+
+
+def test_a_dataset_that_has_no_room_in_the_replay_is_refused(tmp_path: Path) -> None:
+    experiment = dataclasses.replace(_replaying(tmp_path), replay=triax.ReplayConfig(capacity=8))
+    parts = build(experiment=experiment)
+    try:
+        with pytest.raises(ValueError, match=r"Experiment.prefill has \d+ steps, and the replay has room for [0-8] of"):
+            begin(experiment=experiment, parts=parts)
+    finally:
+        parts.close()
+
+
+def test_a_dataset_that_would_not_be_looked_at_is_refused(tmp_path: Path) -> None:
+    recorded = _record(tmp_path, id="unused-v0", episodes=1)
+    experiment = dataclasses.replace(_replaying(tmp_path), prefill=None, dataset=recorded)
+    with pytest.raises(ValueError, match=r"Experiment.dataset is set, and SAC learns from an environment alone"):
+        build(experiment=experiment)
 
 
 def test_learners_that_keep_nothing_are_not_prefilled(tmp_path: Path) -> None:

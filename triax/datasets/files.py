@@ -4,8 +4,9 @@ import os
 import re
 from pathlib import Path
 
-ID_PATTERN = re.compile(r"(?:[-\w]+/)*[-\w]+-v\d+", re.ASCII)
-"""Namespaces, a name, and a version. Minari writes other ids too, and then cannot list the folder any more."""
+ID_PATTERN = re.compile(r"(?!./[^/]*$)(?:[-\w]+/)*[-\w]+-v\d+", re.ASCII)
+"""Namespaces, of two letters or more, a name, and a version. Minari writes other ids too, and then cannot list the
+folder any more."""
 
 
 def datasets_root(*, root: Path | None) -> Path:
@@ -32,7 +33,8 @@ def data_folder(*, id: str, root: Path | None) -> Path:
     if not ID_PATTERN.fullmatch(id):
         raise ValueError(
             f"the dataset id {id!r} is malformed; an id is a name of letters, digits, - and _ with a version at its "
-            "end, such as 'pendulum-expert-v0' or 'mine/pendulum-expert-v0'."
+            "end, and before it, if any, a namespace of at least two of these, such as 'pendulum-expert-v0' or "
+            "'mine/pendulum-expert-v0'."
         )
     return datasets_root(root=root) / id / "data"
 

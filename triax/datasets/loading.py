@@ -3,8 +3,10 @@
 Nothing random comes along: neither Minari's generator of episodes nor the state of whoever recorded them.
 """
 
+import contextlib
 import dataclasses
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -80,8 +82,9 @@ def load_dataset(
     check_files(id=config.id, folder=folder)
     from minari.dataset.minari_storage import MinariStorage  # slow to import
 
-    storage = MinariStorage.read(folder)
-    total = int(storage.total_episodes)
+    with _damage_told(what=f"the dataset {config.id!r}"):
+        storage = MinariStorage.read(folder)
+        total = int(storage.total_episodes)
     if total == 0:
         raise ValueError(f"the dataset {config.id!r} has no episodes.")
     observations = space_spec(space=storage.observation_space, role="observation")
@@ -98,7 +101,7 @@ def load_dataset(
             observations=observations,
             actions=actions,
         )
-        for episode in storage.get_episodes(numbers)
+        for episode in _read(id=config.id, storage=storage, numbers=numbers)
     ]
     dataset = Dataset(
         trajectory=join_trajectories(parts),
@@ -109,14 +112,21 @@ def load_dataset(
     return dataset if config.transitions is None else dataset.first(transitions=config.transitions)
 
 
+def _read(*, id: str, storage: Any, numbers: list[int]) -> Iterator[dict[str, Any]]:
+    """Read one episode after the other, as Minari has them."""
+    with _damage_told(what=f"the dataset {id!r}"):
+        yield from storage.get_episodes(numbers)
+
+
 def _episode(*, where: str, episode: dict[str, Any], observations: SpaceSpec, actions: SpaceSpec) -> Trajectory:
     """Make T rows and T + 1 observations of an episode of T steps."""
-    reward = np.asarray(episode["rewards"], np.float32)
-    terminated = np.asarray(episode["terminations"], np.bool_)
-    truncated = np.asarray(episode["truncations"], np.bool_)
-    steps = len(reward)
-    observation = observations.batch_to_inside(episode["observations"])
-    action = actions.batch_to_inside(episode["actions"])
+    with _damage_told(what=where):
+        reward = np.asarray(episode["rewards"], np.float32)
+        terminated = np.asarray(episode["terminations"], np.bool_)
+        truncated = np.asarray(episode["truncations"], np.bool_)
+        steps = len(reward)
+        observation = observations.batch_to_inside(episode["observations"])
+        action = actions.batch_to_inside(episode["actions"])
     lengths = {
         "observations": {len(leaf) for leaf in jax.tree.leaves(observation)},
         "actions": {len(leaf) for leaf in jax.tree.leaves(action)},
@@ -131,6 +141,10 @@ def _episode(*, where: str, episode: dict[str, Any], observations: SpaceSpec, ac
         )
     if (terminated | truncated)[:-1].any():
         raise ValueError(f"{where} goes on after it ended; record each episode as one of its own.")
+    _check_values(where=f"{where} has observations", values=observation, spec=observations)
+    _check_values(where=f"{where} has actions", values=action, spec=actions)
+    if not np.isfinite(reward).all():
+        raise ValueError(f"{where} has rewards that are no finite numbers; leave it out.")
     # A recording that stops without an end was cut off.
     truncated[-1] |= not terminated[-1]
     numbers = np.arange(steps + 1)[:, np.newaxis]
@@ -143,6 +157,26 @@ def _episode(*, where: str, episode: dict[str, Any], observations: SpaceSpec, ac
         is_first=numbers == 0,
         is_last=numbers == steps,
     )
+
+
+@contextlib.contextmanager
+def _damage_told(*, what: str) -> Iterator[None]:
+    """Say of an error of the libraries what could not be read."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{what} is damaged, and cannot be read: {error}") from error
+
+
+def _check_values(*, where: str, values: Tree, spec: SpaceSpec) -> None:
+    """Refuse what would be learned from without an error: no numbers, other shapes, options that are not there."""
+    for leaf, part in zip(spec.leaves(), spec.parts(values), strict=True):
+        if part.shape[1:] != leaf.shape:
+            raise ValueError(f"{where} of the shape {part.shape[1:]}, where its space says {leaf.shape}.")
+        if not np.isfinite(part).all():
+            raise ValueError(f"{where} that are no finite numbers; leave it out.")
+        if isinstance(leaf, DiscreteLeaf) and not ((part >= 0) & (part < np.reshape(leaf.sizes, leaf.shape))).all():
+            raise ValueError(f"{where} that are none of the options of its space, {leaf}.")
 
 
 def _require_same(*, id: str, role: Role, found: SpaceSpec, expected: SpaceSpec | None) -> None:

@@ -87,6 +87,11 @@ def build(*, experiment: Experiment, placement: Placement = DEFAULT_PLACEMENT) -
     """
     spec = environment_spec(experiment=experiment)
     learner = experiment.learner.build(observation_spec=spec.observation, action_spec=spec.action)
+    if experiment.datasets and not isinstance(learner.data_plan, DatasetPlan | MixturePlan):
+        raise ValueError(
+            f"Experiment.dataset is set, and {type(learner).__name__} learns from an environment alone; leave it out, "
+            "or set `prefill` to fill a replay with it."
+        )
     loop: Loop
     notes: list[str] = []
     match learner.data_plan:

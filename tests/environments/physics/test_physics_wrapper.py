@@ -213,6 +213,8 @@ def test_one_episode_can_be_given_its_physics() -> None:
     assert environment.reset(seed=3)[1]["physics"]["environment g"] != 6.5
     with pytest.raises(UnknownPhysicsElement, match=r"no parameter 'environment gg'.*Did you mean 'environment g'\?"):
         environment.reset(seed=3, options={"physics": {"environment gg": 6.5}})
+    with pytest.raises(ValueError, match=r"'environment g' was fixed to nan, which is no finite number"):
+        environment.reset(seed=3, options={"physics": {"environment g": float("nan")}})
     with pytest.raises(ValueError, match="cannot change the physics at a reset"):
         pendulum(when="construction").reset(options={"physics": {"environment g": 6.5}})
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import math
 from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
@@ -61,10 +62,13 @@ class PhysicsSample:
         :param values: by the parameters' names.
         :return: the other world.
         :raises UnknownPhysicsElement: if there is no parameter of a name.
+        :raises ValueError: if a value is no finite number.
         """
-        for name in values:
+        for name, value in values.items():
             if name not in self.values:
                 raise unknown(what=f"no parameter {name!r} in the table of physics", name=name, names=self.values)
+            if not math.isfinite(value):
+                raise ValueError(f"the physical parameter {name!r} was fixed to {value!r}, which is no finite number.")
         return PhysicsSample(values={name: float(values.get(name, value)) for name, value in self.values.items()})
 
     def to_unit(self, table: PhysicsTable) -> Float32[np.ndarray, " parameters"]:
@@ -120,6 +124,7 @@ def unknown(*, what: str, name: str, names: Iterable[str]) -> UnknownPhysicsElem
     """
     known = sorted(names)
     # Short names are close to each other in few letters: a low cutoff, and the best match alone.
-    matches = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+    longer = [it for it in known if name and name in it]
+    matches = longer if len(longer) == 1 else difflib.get_close_matches(name, longer or known, n=1, cutoff=0.4)
     close = f" Did you mean {matches[0]!r}?" if matches else ""
     return UnknownPhysicsElement(f"there is {what}.{close} There are: {', '.join(map(repr, known)) or 'none'}.")

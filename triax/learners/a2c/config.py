@@ -29,6 +29,9 @@ class A2CConfig(ActorCriticConfig):
     """What the policy minimises; for several updates a chunk, one that knows the policy that acted."""
     entropy_coefficient: Scheduled = 0.01
     """Weight of the entropy bonus."""
+    normalise_returns: bool = False
+    """Whether the value network learns standardised returns. In short chunks these are made of values for the greatest
+    part, which grow with the deviation that they are multiplied by, and this with them, until nothing is finite."""
     optimizer: OptimizerConfig = dataclasses.field(
         default_factory=lambda: OptimizerConfig(learning_rate=7e-4, max_gradient_norm=0.5, epsilon=1e-5)
     )

@@ -121,6 +121,12 @@ class ReplayLoop(FleetLoop):
                 first_stream=number % self.replay.streams,
                 task=task[start:end],
             )
+        steps = int(np.sum(experience.valid))
+        if len(self.replay) < steps:
+            raise ValueError(
+                f"Experiment.prefill has {steps} steps, and the replay has room for {len(self.replay)} of them; raise "
+                "replay.capacity, or set prefill.transitions."
+            )
 
     def state(self) -> LoopState:
         """Copy everything that changes; see :meth:`Loop.state`."""
