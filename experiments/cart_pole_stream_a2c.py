@@ -9,9 +9,11 @@ experiment = triax.Experiment(
     name="cart_pole_stream_a2c",
     learner=triax.A2CConfig(
         steps=1,
+        discount=0.95,
         normalise_observations=True,
-        normalise_returns=True,
-        optimizer=triax.OptimizerConfig(learning_rate=3e-4, max_gradient_norm=0.5, epsilon=1e-5),
+        optimizer=triax.OptimizerConfig(
+            learning_rate=3e-4, schedule="linear", schedule_updates=37_500, max_gradient_norm=0.5, epsilon=1e-5
+        ),
     ),
     environment=triax.EnvironmentConfig(id="CartPole-v1"),
     rollout=triax.RolloutConfig(environments_per_worker=8),
