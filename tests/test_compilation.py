@@ -1,11 +1,13 @@
 """Compiling with options: what suits a program is chosen from its trace, and it is traced once."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import pytest
 
 from triax import compilation
-from triax.compilation import Compiled, knows_ynnpack, multiplies_batches
+from triax.compilation import EIGEN, FEWER_COPIES, FUSED_YNNPACK, Compiled, chosen_options, is_known, multiplies_batches
 
 MATRIX = jnp.ones((64, 64))
 BATCH = jnp.ones((8, 64, 64))
@@ -17,11 +19,20 @@ def test_a_function_computes_what_it_says() -> None:
     assert power(jnp.asarray(3.0), power=3) == 27.0
 
 
-@pytest.mark.parametrize(("argument", "kept"), [(MATRIX, False), (BATCH, True)])
-def test_ynnpack_is_left_out_unless_batches_of_matrices_are_multiplied(argument: jax.Array, kept: bool) -> None:
-    text = Compiled(lambda matrix: jnp.tanh(matrix) @ matrix).lower(argument).compile().as_text()
+def options_of(argument: jax.Array) -> dict[str, Any]:
+    return chosen_options(jax.jit(lambda matrix: jnp.tanh(matrix) @ matrix).trace(argument).jaxpr.jaxpr)
+
+
+@pytest.mark.parametrize("avx512", [False, True])
+def test_products_suit_the_processor_unless_batches_of_matrices_are_multiplied(
+    avx512: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compilation, "has_avx512", lambda: avx512)
+    assert options_of(MATRIX) == FEWER_COPIES | (FUSED_YNNPACK if avx512 else EIGEN)
+    assert options_of(BATCH) == FEWER_COPIES
+    text = Compiled(lambda matrix: jnp.tanh(matrix) @ matrix).lower(MATRIX).compile().as_text()
     assert text is not None
-    assert ("ynn_fusion" in text) == kept
+    assert ("ynn_fusion" in text) == avx512
 
 
 def test_products_of_batches_are_found_in_loops_and_branches_and_behind_vmap() -> None:
@@ -61,10 +72,8 @@ def test_arguments_are_donated() -> None:
 
 
 def test_an_option_that_xla_does_not_know_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    knows_ynnpack.cache_clear()
-    with monkeypatch.context() as patch:
-        patch.setattr(compilation, "WITHOUT_YNNPACK", {"xla_cpu_of_another_time": ""})
-        assert not knows_ynnpack()
-        assert Compiled(lambda number: number + 1)(1) == 2
-    knows_ynnpack.cache_clear()
-    assert knows_ynnpack()
+    monkeypatch.setattr(compilation, "FEWER_COPIES", {"xla_cpu_of_another_time": True})
+    monkeypatch.setattr(compilation, "has_avx512", lambda: False)
+    assert not is_known(xla_cpu_of_another_time=True)
+    assert options_of(MATRIX) == EIGEN
+    assert Compiled(lambda number: number + 1)(1) == 2
