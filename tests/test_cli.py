@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -95,6 +96,11 @@ def test_train_leaves_a_run_that_all_commands_take(run: Callable[..., Outcome]) 
     assert run("train", "--run-directory", "b").code == 0
     assert "2 seeds" in run("plot", "a", "b", experiment=None).out
     assert Path("comparison.png").stat().st_size > 1000
+
+
+def test_the_module_is_the_command() -> None:
+    command = [sys.executable, "-m", "triax", "--help"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.startswith("usage: triax ")
 
 
 def test_the_newest_run_is_the_default(run: Callable[..., Outcome]) -> None:

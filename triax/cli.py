@@ -66,12 +66,16 @@ def main(experiment: Experiment | None = None) -> None:
     :param experiment: what an experiment file describes; None for the installed command, which takes run directories.
     """
     if experiment is None:
-        subcommands, description = _installed_commands(), "Go on with, look at and compare training runs."
+        program, subcommands = "triax", _installed_commands()
+        description = "Go on with, look at and compare training runs."
     else:
-        subcommands, description = _experiment_commands(experiment), f"The experiment {experiment.name}."
+        program, subcommands = None, _experiment_commands(experiment)
+        description = f"The experiment {experiment.name}."
     with orderly_end():
         with TYPES:
-            chosen = tyro.extras.subcommand_cli_from_dict(subcommands, description=description, config=CONFIG)
+            chosen = tyro.extras.subcommand_cli_from_dict(
+                subcommands, prog=program, description=description, config=CONFIG
+            )
         chosen()
 
 

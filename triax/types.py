@@ -9,6 +9,7 @@ same further axes in front (``*batches`` in the annotations). Learners get one b
 
 import dataclasses
 import enum
+from collections.abc import Mapping
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import gymnasium
@@ -130,11 +131,14 @@ class EpisodeSummary:
     :ivar undiscounted_return: the sum of its rewards.
     :ivar length: its steps.
     :ivar environment: the environment's number.
+    :ivar physics: what the environment's info said under "physics" in the final step: the values of its randomised
+        parameters, by their names. None if it said nothing.
     """
 
     undiscounted_return: float
     length: int
     environment: int
+    physics: Mapping[str, float] | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

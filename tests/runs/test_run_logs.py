@@ -16,8 +16,8 @@ from tensorboardX.proto.event_pb2 import Event
 from triax.runs.directory import RunDirectory
 from triax.runs.errors import LogError
 from triax.runs.jsonlines import JsonLines, read_last_row, read_rows
-from triax.runs.logs import LogLengths, RunLogs, read_evaluations, read_metrics
-from triax.runs.rows import EvaluationRow, MetricsRow
+from triax.runs.logs import LogLengths, RunLogs, read_episodes, read_evaluations, read_metrics
+from triax.runs.rows import EpisodeRow, EvaluationRow, MetricsRow
 
 
 def metrics_row(steps: int, **metrics: float) -> MetricsRow:
@@ -224,21 +224,41 @@ def test_a_resumed_run_holds_no_row_twice(tmp_path: Path) -> None:
     with RunLogs(run) as logs:
         logs.append_metrics(metrics_row(10, loss=1.0))
         logs.append_evaluation(evaluation_row(10, 5.0))
+        logs.append_episode(EpisodeRow(environment_steps=10, environment=0, undiscounted_return=1.5, length=4))
         lengths = LogLengths.from_json(logs.lengths().to_json())
         logs.append_metrics(metrics_row(20, loss=2.0))
         logs.append_evaluation(evaluation_row(20, 6.0))
+        logs.append_episode(EpisodeRow(environment_steps=20, environment=1, undiscounted_return=2.5, length=5))
     with RunLogs(run) as logs:
         logs.cut_back(lengths, environment_steps=10)
         logs.append_metrics(metrics_row(15, loss=3.0))
         logs.append_metrics(metrics_row(20, loss=4.0))
     assert [(row.environment_steps, row.metrics["loss"]) for row in read_metrics(run)] == [(10, 1), (15, 3), (20, 4)]
     assert [row.environment_steps for row in read_evaluations(run)] == [10]
+    assert [row.environment_steps for row in read_episodes(run)] == [10]
     scalars = visible_scalars(run.tensorboard_path)
     assert scalars["metrics/loss"] == [(10, 1.0), (15, 3.0), (20, 4.0)]
     assert scalars["evaluation/mean"] == [(10, 5.0)]
 
 
-def test_logs_are_cut_back_both_or_neither(tmp_path: Path) -> None:
+def test_episodes_are_read_as_they_were_written(tmp_path: Path) -> None:
+    run = RunDirectory.create(tmp_path, {})
+    rows = [
+        EpisodeRow(environment_steps=7, environment=2, undiscounted_return=-0.1, length=5),
+        EpisodeRow(environment_steps=9, environment=0, undiscounted_return=3.0, length=2, physics={"gravity": -9.5}),
+    ]
+    with RunLogs(run) as logs:
+        for row in rows:
+            logs.append_episode(row)
+    assert list(read_episodes(run)) == rows
+    assert json.loads(run.episodes_path.read_text().splitlines()[1])["physics"] == {"gravity": -9.5}
+
+
+def test_a_checkpoint_from_before_there_were_rows_of_episodes_has_none_of_them() -> None:
+    assert LogLengths.from_json({"metrics": 1, "evaluations": 2}) == LogLengths(metrics=1, evaluations=2, episodes=0)
+
+
+def test_logs_are_cut_back_all_or_none(tmp_path: Path) -> None:
     run = RunDirectory.create(tmp_path, {})
     with RunLogs(run) as logs:
         logs.append_metrics(metrics_row(10, loss=1.0))

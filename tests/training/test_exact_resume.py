@@ -163,6 +163,7 @@ def _wait_until_training(*, process: "subprocess.Popen[bytes]", log: Path, lives
 def _assert_equal_runs(run: Path, reference: Path) -> None:
     assert _evaluations(run) == _evaluations(reference)
     assert _rows(run / "metrics.jsonl") == _rows(reference / "metrics.jsonl")
+    assert (run / "episodes.jsonl").read_bytes() == (reference / "episodes.jsonl").read_bytes()
     last = max(int(entry.name) for entry in (reference / "checkpoints").iterdir() if entry.name.isdigit())
     for part in ("agent", "training"):
         path = f"checkpoints/{last}/{part}.safetensors"

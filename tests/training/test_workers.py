@@ -1,6 +1,7 @@
 """Training on worker processes, from experiment to checkpoint."""
 
 import dataclasses
+import functools
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ import textwrap
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -18,10 +20,13 @@ from outside_learners import OutsideLearner
 from test_loops import TracedConfig
 
 import triax
+from triax.environments.physics import PHYSICS_TABLES, RandomisedPhysics
+from triax.environments.physics.parameters import episode_physics
 from triax.environments.probes import CounterProbe
 from triax.learners.interface import DataPlan, OnPolicyPlan, ReplayPlan, TransitionUnit
+from triax.random import derive_seed, episode_seed
 from triax.rollout import FleetReport
-from triax.runs import RunDirectory, read_metrics
+from triax.runs import RunDirectory, read_episodes, read_metrics
 from triax.spaces import space_spec
 from triax.training.loops import OnPolicyLoop
 from triax.training.rates import Rates
@@ -155,6 +160,40 @@ def test_an_evaluator_that_fails_ends_the_run_in_order_with_a_checkpoint(tmp_pat
         "the evaluator could not begin: it failed with EnvironmentFailed: RuntimeError: the judge fell asleep" in said
     )
     assert list((run / "checkpoints").glob("*/training.safetensors"))
+
+
+@pytest.mark.parametrize(
+    ("backend", "names"),
+    [
+        ("inline", [("rollout",), ("rollout", "environments")]),
+        ("processes", [("rollout",), ("life", 0), ("environments",)]),
+    ],
+)
+def test_the_record_has_every_episode_of_training_with_its_physics(
+    backend: Literal["inline", "processes"], names: list[tuple[str | int, ...]], tmp_path: Path
+) -> None:
+    table = PHYSICS_TABLES["Pendulum-v1"]
+    experiment = triax.Experiment(
+        name="worlds",
+        learner=TracedConfig(plan=ReplayPlan(batch_size=8, unit=TransitionUnit(discount=0.9), warmup_steps=40)),
+        environment=triax.EnvironmentConfig(
+            id="Pendulum-v1",
+            arguments={"max_episode_steps": 5},
+            wrappers=(functools.partial(RandomisedPhysics, table=table),),
+        ),
+        rollout=triax.RolloutConfig(backend=backend),
+        total_steps=60,
+        evaluation=triax.EvaluationConfig(interval=1000, episodes=1),
+        loop=triax.LoopConfig(video=False),
+    )
+    run = RunDirectory.open(triax.train(experiment=experiment, run_directory=tmp_path / "run").run_directory)
+    rows = read_episodes(run)
+    assert len(rows) >= 10
+    # Episode by episode, what the seed of its reset says.
+    seed = functools.reduce(lambda seed, name: derive_seed(seed=seed, name=name), names, 0)
+    seeds = [episode_seed(seed=seed, environment=0, episode=number) for number in range(len(rows))]
+    assert [row.physics for row in rows] == [episode_physics(table=table, seed=each).values for each in seeds]
+    assert all(row.length == 5 and row.environment == 0 for row in rows)
 
 
 @pytest.mark.slow

@@ -176,6 +176,7 @@ class EnvironmentBatch:
                         undiscounted_return=environment.undiscounted_return,
                         length=environment.length,
                         environment=environment.number,
+                        physics=environment.info.get("physics"),
                     )
                 )
             rewards.append(environment.reward)

@@ -18,12 +18,12 @@ from triax.runs.errors import (
     VideoError,
 )
 from triax.runs.files import JSON
-from triax.runs.logs import LogLengths, RunLogs, read_evaluations, read_metrics
+from triax.runs.logs import LogLengths, RunLogs, read_episodes, read_evaluations, read_metrics
 from triax.runs.manifest import Manifest
 from triax.runs.plots import plot_run
 from triax.runs.progress import Progress
 from triax.runs.provenance import EnvironmentDescription, environment_description
-from triax.runs.rows import EvaluationRow, MetricsRow
+from triax.runs.rows import EpisodeRow, EvaluationRow, MetricsRow
 from triax.runs.video import write_video
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "CheckpointMismatch",
     "CheckpointStore",
     "EnvironmentDescription",
+    "EpisodeRow",
     "EvaluationRow",
     "GroupSummary",
     "LogError",
@@ -53,6 +54,7 @@ __all__ = [
     "environment_description",
     "experiment_name",
     "plot_run",
+    "read_episodes",
     "read_evaluations",
     "read_metrics",
     "write_video",

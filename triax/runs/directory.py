@@ -3,7 +3,8 @@
 experiment.json      what the run is: resolved configuration, versions, machine
 metrics.jsonl        one row of the learner's metrics a line
 evaluations.jsonl    one evaluation a line
-tensorboard/         the same for TensorBoard
+episodes.jsonl       one episode of training a line
+tensorboard/         metrics and evaluations for TensorBoard
 checkpoints/<steps>/
 plots/  videos/
 """
@@ -45,6 +46,11 @@ class RunDirectory:
     def evaluations_path(self) -> Path:
         """The rows of evaluations."""
         return self.path / "evaluations.jsonl"
+
+    @property
+    def episodes_path(self) -> Path:
+        """The rows of the episodes of training."""
+        return self.path / "episodes.jsonl"
 
     @property
     def tensorboard_path(self) -> Path:

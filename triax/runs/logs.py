@@ -1,4 +1,4 @@
-"""The logs of a run: rows of metrics and of evaluations, as JSON lines and for TensorBoard.
+"""The logs of a run: rows of metrics, of evaluations and of episodes, as JSON lines, and the first two for TensorBoard.
 
 The JSON lines are the truth; TensorBoard's events say the same for TensorBoard. A checkpoint records how long the files
 were (:meth:`RunLogs.lengths`), and resuming cuts them back to that (:meth:`RunLogs.cut_back`), so that no row stands
@@ -15,10 +15,10 @@ from triax.runs.directory import RunDirectory
 from triax.runs.errors import LogError
 from triax.runs.files import JSON
 from triax.runs.jsonlines import JsonLines, read_rows
-from triax.runs.rows import EvaluationRow, MetricsRow
+from triax.runs.rows import EpisodeRow, EvaluationRow, MetricsRow
 from triax.runs.tensorboard import TensorBoardWriter
 
-Row = TypeVar("Row", MetricsRow, EvaluationRow)
+Row = TypeVar("Row", MetricsRow, EvaluationRow, EpisodeRow)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,17 +27,19 @@ class LogLengths:
 
     :param metrics: the length of ``metrics.jsonl``.
     :param evaluations: the length of ``evaluations.jsonl``.
+    :param episodes: the length of ``episodes.jsonl``.
     """
 
-    metrics: int
-    evaluations: int
+    metrics: int = 0
+    evaluations: int = 0
+    episodes: int = 0
 
     def to_json(self) -> dict[str, JSON]:
         """Turn into a document for a checkpoint's counters.
 
         :return: the document.
         """
-        return {"metrics": self.metrics, "evaluations": self.evaluations}
+        return {"metrics": self.metrics, "evaluations": self.evaluations, "episodes": self.episodes}
 
     @staticmethod
     def from_json(document: JSON) -> "LogLengths":
@@ -49,8 +51,9 @@ class LogLengths:
         """
         if isinstance(document, dict):
             metrics, evaluations = document.get("metrics"), document.get("evaluations")
-            if isinstance(metrics, int) and isinstance(evaluations, int):
-                return LogLengths(metrics=metrics, evaluations=evaluations)
+            episodes = document.get("episodes", 0)  # runs that began with an earlier version have no such file
+            if isinstance(metrics, int) and isinstance(evaluations, int) and isinstance(episodes, int):
+                return LogLengths(metrics=metrics, evaluations=evaluations, episodes=episodes)
         raise TypeError(f"not the lengths of logs: {document!r}")
 
 
@@ -64,6 +67,7 @@ class RunLogs:
     def __init__(self, directory: RunDirectory) -> None:
         self._metrics = JsonLines(directory.metrics_path)
         self._evaluations = JsonLines(directory.evaluations_path)
+        self._episodes = JsonLines(directory.episodes_path)
         self._tensorboard = TensorBoardWriter(directory.tensorboard_path)
 
     def append_metrics(self, row: MetricsRow) -> None:
@@ -92,6 +96,14 @@ class RunLogs:
             scalars["evaluation/length"] = sum(row.lengths) / len(row.lengths)
         self._mirror(step=row.environment_steps, scalars=scalars)
 
+    def append_episode(self, row: EpisodeRow) -> None:
+        """Log an episode of training.
+
+        :param row: the row.
+        :raises LogError: if the disk is full or cannot be written.
+        """
+        self._episodes.append(row.to_json())
+
     def lengths(self) -> LogLengths:
         """Tell how long the logs are, once the disk has all their rows; for a checkpoint.
 
@@ -100,7 +112,10 @@ class RunLogs:
         """
         self._metrics.flush_to_disk()
         self._evaluations.flush_to_disk()
-        return LogLengths(metrics=self._metrics.length, evaluations=self._evaluations.length)
+        self._episodes.flush_to_disk()
+        return LogLengths(
+            metrics=self._metrics.length, evaluations=self._evaluations.length, episodes=self._episodes.length
+        )
 
     def cut_back(self, lengths: LogLengths, *, environment_steps: int) -> None:
         """Remove the rows that were written after a checkpoint from which the run goes on.
@@ -108,18 +123,24 @@ class RunLogs:
         :param lengths: the lengths that the checkpoint recorded.
         :param environment_steps: the environment steps of the checkpoint. TensorBoard, whose events cannot be cut, is
             told to hide what comes after it.
-        :raises LogError: if a log is shorter than that, or is another file; neither is then changed.
+        :raises LogError: if a log is shorter than that, or is another file; none is then changed.
         """
-        for log, length in ((self._metrics, lengths.metrics), (self._evaluations, lengths.evaluations)):
+        cuts = (
+            (self._metrics, lengths.metrics),
+            (self._evaluations, lengths.evaluations),
+            (self._episodes, lengths.episodes),
+        )
+        for log, length in cuts:
             log.require_row_end(length)
-        self._metrics.cut_back(lengths.metrics)
-        self._evaluations.cut_back(lengths.evaluations)
+        for log, length in cuts:
+            log.cut_back(length)
         self._tensorboard.undo_from(environment_steps + 1)
 
     def close(self) -> None:
         """Close all files."""
         self._metrics.close()
         self._evaluations.close()
+        self._episodes.close()
         self._tensorboard.close()
 
     def _mirror(self, *, step: int, scalars: Mapping[str, float]) -> None:
@@ -161,6 +182,19 @@ def read_evaluations(directory: RunDirectory) -> tuple[EvaluationRow, ...]:
     return tuple(
         _parsed(path=directory.evaluations_path, number=number, row=row, parse=EvaluationRow.from_json)
         for number, row in enumerate(read_rows(directory.evaluations_path), start=1)
+    )
+
+
+def read_episodes(directory: RunDirectory) -> tuple[EpisodeRow, ...]:
+    """Read the episodes of training of a run, also of one that trains.
+
+    :param directory: the run's directory.
+    :return: the rows in the order of the file.
+    :raises LogError: if a line is broken, other than the last.
+    """
+    return tuple(
+        _parsed(path=directory.episodes_path, number=number, row=row, parse=EpisodeRow.from_json)
+        for number, row in enumerate(read_rows(directory.episodes_path), start=1)
     )
 
 

@@ -1,4 +1,4 @@
-"""The rows of a run's logs: what one line of ``metrics.jsonl`` and of ``evaluations.jsonl`` says.
+"""The rows of a run's logs: what one line of ``metrics.jsonl``, ``evaluations.jsonl`` and ``episodes.jsonl`` says.
 
 The rows are strict JSON, which knows neither NaN nor infinity: a number that is not finite is written as ``null`` and
 read as NaN. All other numbers are written with the digits that make them read back as the same number.
@@ -139,6 +139,55 @@ class EvaluationRow:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class EpisodeRow:
+    """One episode of training.
+
+    :param environment_steps: the environment steps that had been taken, over all environments, when it was taken in.
+    :param environment: the number of its environment.
+    :param undiscounted_return: the sum of its rewards.
+    :param length: its steps.
+    :param physics: the values of its randomised parameters, by their names; None if there are none.
+    """
+
+    environment_steps: int
+    environment: int
+    undiscounted_return: float
+    length: int
+    physics: Mapping[str, float] | None = None
+
+    def to_json(self) -> dict[str, JSON]:
+        """Turn into a row.
+
+        :return: the object of one line.
+        """
+        return {
+            "environment_steps": int(self.environment_steps),
+            "environment": int(self.environment),
+            "return": _number(self.undiscounted_return),
+            "length": int(self.length),
+            **({} if self.physics is None else {"physics": _numbers(self.physics)}),
+        }
+
+    @staticmethod
+    def from_json(row: Mapping[str, JSON]) -> "EpisodeRow":
+        """Read what :meth:`to_json` made.
+
+        :param row: the object of one line.
+        :return: the row.
+        :raises KeyError: if a field is missing.
+        :raises TypeError: if a value is not a number.
+        """
+        physics = row.get("physics")
+        return EpisodeRow(
+            environment_steps=_integer(row, "environment_steps"),
+            environment=_integer(row, "environment"),
+            undiscounted_return=_float(row["return"]),
+            length=_integer(row, "length"),
+            physics=None if physics is None else _floats(cast(dict[str, JSON], physics)),
+        )
+
+
 def _numbers(values: Mapping[str, float]) -> dict[str, JSON]:
     return {name: _number(value) for name, value in values.items()}
 
@@ -147,7 +196,11 @@ def _physics(episodes: JSON) -> tuple[Mapping[str, float], ...] | None:
     if episodes is None:
         return None
     rows = cast(list[dict[str, JSON]], episodes)
-    return tuple({name: _float(value) for name, value in row.items()} for row in rows)
+    return tuple(_floats(row) for row in rows)
+
+
+def _floats(values: Mapping[str, JSON]) -> dict[str, float]:
+    return {name: _float(value) for name, value in values.items()}
 
 
 def _number(value: float) -> float | None:

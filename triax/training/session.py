@@ -226,7 +226,7 @@ def _train(
         )
         if checkpoint is None:
             store.discard_after(-1)
-            logs.cut_back(LogLengths(metrics=0, evaluations=0), environment_steps=-1)
+            logs.cut_back(LogLengths(), environment_steps=-1)
         else:
             counters: Any = store.counters(checkpoint)
             state = store.load(steps=checkpoint, part=TRAINING_PART, template=parts.loop.state(), exact_shapes=False)

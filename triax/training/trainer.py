@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from triax.rollout import WorkersFailed
-from triax.runs import CheckpointFailed, CheckpointStore, MetricsRow, Progress, RunLogs
+from triax.runs import CheckpointFailed, CheckpointStore, EpisodeRow, MetricsRow, Progress, RunLogs
 from triax.training.callbacks import TrainingView
 from triax.training.evaluating import AGENT_PART, Evaluated, Evaluating, PinnedPolicy
 from triax.training.experiment import Experiment
 from triax.training.interrupts import StopRequest
-from triax.training.loops import Counters, Loop, LoopState
+from triax.training.loops import Counters, Iteration, Loop, LoopState
 from triax.training.metrics import MetricMeans
 from triax.training.rates import Rates
 from triax.training.schedule import Schedule
@@ -107,6 +107,7 @@ class Trainer:
                     self._save_checkpoint()
                 raise
             self._means.add(iteration=iteration)
+            self._log_episodes(iteration)
             self._finished = iteration.finished or self._finished
             note = f"return {iteration.episodes[-1].undiscounted_return:.4g}" if iteration.episodes else None
             self._progress.update(steps=self._loop.steps, note=note)
@@ -194,6 +195,17 @@ class Trainer:
         self._write(functools.partial(self._logs.append_metrics, row))
         for callback in self._experiment.callbacks:
             callback.on_metrics(self._view(), row)
+
+    def _log_episodes(self, iteration: Iteration) -> None:
+        for episode in iteration.episodes:
+            row = EpisodeRow(
+                environment_steps=self._loop.counters.environment_steps,
+                environment=episode.environment,
+                undiscounted_return=episode.undiscounted_return,
+                length=episode.length,
+                physics=episode.physics,
+            )
+            self._write(functools.partial(self._logs.append_episode, row))
 
     def _write(self, append: Callable[[], None]) -> None:
         """Append a row to a log; one that the disk does not take waits, and comes before the next."""
