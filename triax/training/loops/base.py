@@ -14,6 +14,7 @@ from triax.learners.interface import Learner
 from triax.random import KeyArray, derive_key
 from triax.rollout import Fleet, FleetReport
 from triax.training.devices import DEFAULT_PLACEMENT, Placement
+from triax.training.loops.scanning import scan_drawing_ahead
 from triax.trees import Tree, to_numpy, tree_dataclass
 from triax.types import ActionMode, EpisodeSummary, Trajectory
 
@@ -234,13 +235,12 @@ def compiled_updates(*, learner: Learner[Any], placement: Placement = DEFAULT_PL
     """
 
     def updates(state: Tree, batches: Tree, key: KeyArray, first_update: jax.Array) -> tuple[Tree, Tree]:
-        count = jax.tree.leaves(batches)[0].shape[0]
+        def step(state: Tree, batch: Tree, key: KeyArray) -> tuple[Tree, Tree]:
+            return learner.update(state=state, batch=placement.split(batch), key=key)
 
-        def step(state: Tree, inputs: Tree) -> tuple[Tree, Tree]:
-            batch, number = inputs
-            return learner.update(state=state, batch=placement.split(batch), key=jax.random.fold_in(key, number))
-
-        return jax.lax.scan(step, state, (batches, first_update + jnp.arange(count, dtype=jnp.uint32)))
+        numbers = first_update + jnp.arange(jax.tree.leaves(batches)[0].shape[0], dtype=jnp.uint32)
+        keys = jax.vmap(lambda number: jax.random.fold_in(key, number))(numbers)
+        return scan_drawing_ahead(step, state=state, batches=batches, keys=keys)
 
     return placement.compile(updates, donate_argnums=0)
 
