@@ -151,7 +151,7 @@ def summarise(*, task: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
     """
     means: dict[str, list[float]] = {}
     for row in rows:
-        if row.get("task") == task:
+        if row["kind"] == "policy" and row["task"] == task:
             means.setdefault(row["learner"], []).append(row["mean_return"])
     means["dagger less clone"] = [dagger - clone for dagger, clone in zip(means["dagger"], means["clone"], strict=True)]
     summary: dict[str, Any] = {"kind": "summary", "task": task}
