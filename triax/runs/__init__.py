@@ -15,6 +15,7 @@ from triax.runs.errors import (
     NoCheckpoint,
     RunDirectoryError,
     RunError,
+    TensorBoardFailed,
     VideoError,
 )
 from triax.runs.files import JSON
@@ -47,6 +48,7 @@ __all__ = [
     "RunDirectoryError",
     "RunError",
     "RunLogs",
+    "TensorBoardFailed",
     "VideoError",
     "can_name_folder",
     "compare_runs",

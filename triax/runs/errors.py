@@ -17,6 +17,10 @@ class LogError(RunError):
     """A log holds a broken row, or fewer rows than a checkpoint says."""
 
 
+class TensorBoardFailed(LogError):
+    """A row stands in its log, and TensorBoard's events could not be written."""
+
+
 class CheckpointError(RunError):
     """The base of the errors of checkpoints."""
 

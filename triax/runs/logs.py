@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TypeVar
 
 from triax.runs.directory import RunDirectory
-from triax.runs.errors import LogError
+from triax.runs.errors import LogError, TensorBoardFailed
 from triax.runs.files import JSON
 from triax.runs.jsonlines import JsonLines, read_rows
 from triax.runs.rows import EpisodeRow, EvaluationRow, MetricsRow
@@ -75,6 +75,7 @@ class RunLogs:
 
         :param row: the row.
         :raises LogError: if the disk is full or cannot be written.
+        :raises TensorBoardFailed: if the row is written, and could not be shown to TensorBoard.
         """
         self._metrics.append(row.to_json())
         scalars = {f"metrics/{name}": value for name, value in row.metrics.items()}
@@ -85,6 +86,7 @@ class RunLogs:
 
         :param row: the row.
         :raises LogError: if the disk is full or cannot be written.
+        :raises TensorBoardFailed: if the row is written, and could not be shown to TensorBoard.
         """
         self._evaluations.append(row.to_json())
         scalars = {
@@ -148,7 +150,7 @@ class RunLogs:
             self._tensorboard.write(step=step, scalars=scalars)
         except OSError as error:
             folder = self._tensorboard.directory
-            raise LogError(f"{folder} could not be written: {error.strerror}") from error
+            raise TensorBoardFailed(f"{folder} could not be written: {error.strerror}") from error
 
     def __enter__(self) -> "RunLogs":
         return self

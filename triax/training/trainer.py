@@ -12,7 +12,16 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from triax.rollout import WorkersFailed
-from triax.runs import CheckpointFailed, CheckpointStore, EpisodeRow, MetricsRow, Progress, RunLogs
+from triax.runs import (
+    CheckpointFailed,
+    CheckpointStore,
+    EpisodeRow,
+    LogError,
+    MetricsRow,
+    Progress,
+    RunLogs,
+    TensorBoardFailed,
+)
 from triax.training.callbacks import TrainingView
 from triax.training.evaluating import AGENT_PART, Evaluated, Evaluating, PinnedPolicy
 from triax.training.experiment import Experiment
@@ -209,15 +218,21 @@ class Trainer:
 
     def _write(self, append: Callable[[], None]) -> None:
         """Append a row to a log; one that the disk does not take waits, and comes before the next."""
+        first = not self._unwritten
         self._unwritten.append(append)
         try:
-            while self._unwritten:
+            self._write_waiting()
+        except LogError as error:
+            if first:
+                self._progress.say(f"warning: {error}. Rows are kept in memory and tried again with each new one.")
+
+    def _write_waiting(self) -> None:
+        while self._unwritten:
+            try:
                 self._unwritten[0]()
-                del self._unwritten[0]
-        except OSError as error:
-            self._progress.say(
-                f"warning: a row of the log could not be written: {error}. It is kept in memory and tried again."
-            )
+            except TensorBoardFailed as error:
+                self._progress.say(f"warning: {error}. The row stands in its log.")
+            del self._unwritten[0]
 
     def _save_checkpoint(self) -> None:
         steps, scored = self._loop.steps, self._scored
@@ -232,13 +247,12 @@ class Trainer:
                 needs=[] if self._evaluating is None else [own.steps for own in self._evaluating.outstanding],
             )
             self._saved_steps = steps
-        except (CheckpointFailed, OSError) as error:
+        except (CheckpointFailed, LogError, OSError) as error:
             self._progress.say(f"warning: {error}. Training goes on; the next checkpoint will be tried as planned.")
 
     def _counters(self) -> dict[str, Any]:
         """Describe everything that a checkpoint must hold beside the loop's state."""
-        if self._unwritten:
-            raise OSError("the logs are not complete, so that no checkpoint can be made")
+        self._write_waiting()  # no checkpoint is made of logs that are not complete
         return {
             "counters": dataclasses.asdict(self._loop.counters),
             "log_rows": self._log_rows.state(),

@@ -1,0 +1,95 @@
+"""What surrounds the loops when the disk does not take what is written."""
+
+import errno
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+from test_loops import TracedConfig
+
+import triax
+from triax.environments.probes import CounterProbe
+from triax.learners.interface import ReplayPlan, TransitionUnit
+from triax.runs import LogError, RunDirectory, read_episodes, read_evaluations, read_metrics
+from triax.runs.jsonlines import JsonLines
+from triax.runs.tensorboard import TensorBoardWriter
+
+Rows: TypeAlias = tuple[list[int], list[int], list[int]]
+"""Environment steps of the rows of metrics, of evaluations and of episodes."""
+
+EXPERIMENT = triax.Experiment(
+    name="full",
+    learner=TracedConfig(plan=ReplayPlan(batch_size=8, unit=TransitionUnit(discount=0.9), warmup_steps=40)),
+    environment=triax.EnvironmentConfig(factory=CounterProbe),
+    total_steps=200,
+    evaluation=triax.EvaluationConfig(interval=100, episodes=1),
+    checkpoint=triax.CheckpointConfig(interval=100),
+    loop=triax.LoopConfig(log_interval=20, video=False),
+)
+
+
+def rows_of(run: Path) -> Rows:
+    directory = RunDirectory.open(run)
+    logs: Any = (read_metrics(directory), read_evaluations(directory), read_episodes(directory))
+    metrics, evaluations, episodes = ([row.environment_steps for row in rows] for rows in logs)
+    return metrics, evaluations, episodes
+
+
+@pytest.fixture(scope="module")
+def untroubled(tmp_path_factory: pytest.TempPathFactory) -> Rows:
+    run = tmp_path_factory.mktemp("untroubled") / "run"
+    triax.train(experiment=EXPERIMENT, run_directory=run)
+    rows = rows_of(run)
+    assert min(map(len, rows)) >= 3
+    return rows
+
+
+def test_rows_that_a_full_disk_refuses_are_written_once_there_is_room(
+    untroubled: tuple[list[int], ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    appended, append = 0, JsonLines.append
+
+    def refusing(self: JsonLines, row: Any) -> None:
+        nonlocal appended
+        appended += 1
+        if 5 <= appended < 25:
+            raise LogError(f"{self.path} could not be written: No space left on device")
+        append(self, row)
+
+    monkeypatch.setattr(JsonLines, "append", refusing)
+    triax.train(experiment=EXPERIMENT, run_directory=tmp_path / "run")
+    assert rows_of(tmp_path / "run") == untroubled
+    said = capsys.readouterr().out
+    assert said.count("could not be written: No space left on device. Rows are kept in memory and tried again") == 1
+
+
+def test_a_disk_that_stays_full_costs_the_checkpoints_and_not_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refusing(self: JsonLines, row: Any) -> None:
+        raise LogError(f"{self.path} could not be written: No space left on device")
+
+    monkeypatch.setattr(JsonLines, "append", refusing)
+    triax.train(experiment=EXPERIMENT, run_directory=tmp_path / "run")
+    assert "Training goes on; the next checkpoint will be tried as planned." in capsys.readouterr().out
+    assert not list((tmp_path / "run" / "checkpoints").glob("*/manifest.json"))
+
+
+def test_without_tensorboard_the_logs_are_what_they_would_be(
+    untroubled: tuple[list[int], ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def refusing(self: TensorBoardWriter, **_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(TensorBoardWriter, "write", refusing)
+    triax.train(experiment=EXPERIMENT, run_directory=tmp_path / "run")
+    assert rows_of(tmp_path / "run") == untroubled
+    assert "tensorboard could not be written: No space left on device. The row stands in its log." in (
+        capsys.readouterr().out
+    )
