@@ -16,7 +16,7 @@ BASE = frozenset({"trees", "compilation", "random", "spaces", "types"})
 EVERYONE = frozenset(
     BASE
     | {"networks", "objectives", "learners", "environments", "rollout", "replay", "datasets", "evaluation", "runs"}
-    | {"statistics", "training", "launch", "exits", "commands", "cli", "__init__"}
+    | {"statistics", "training", "launch", "exits", "commands", "cli", "__init__", "__main__"}
 )
 
 MAY_KNOW: dict[str, frozenset[str]] = {
@@ -40,6 +40,7 @@ MAY_KNOW: dict[str, frozenset[str]] = {
     "launch": EVERYONE - {"cli", "commands"},
     "commands": EVERYONE - {"cli"},
     "cli": EVERYONE,
+    "__main__": EVERYONE,
     "__init__": EVERYONE,
 }
 """For each part of the package, the other parts that it may import."""
