@@ -16,7 +16,7 @@ BASE = frozenset({"trees", "compilation", "random", "spaces", "types"})
 EVERYONE = frozenset(
     BASE
     | {"networks", "objectives", "learners", "environments", "rollout", "replay", "datasets", "evaluation", "runs"}
-    | {"statistics", "training", "launch", "exits", "commands", "cli", "__init__", "__main__"}
+    | {"statistics", "training", "launch", "exits", "commands", "cli", "__init__"}
 )
 
 MAY_KNOW: dict[str, frozenset[str]] = {

@@ -168,10 +168,7 @@ def read_metrics(directory: RunDirectory) -> tuple[MetricsRow, ...]:
     :return: the rows in the order of the file.
     :raises LogError: if a line is broken, other than the last.
     """
-    return tuple(
-        _parsed(path=directory.metrics_path, number=number, row=row, parse=MetricsRow.from_json)
-        for number, row in enumerate(read_rows(directory.metrics_path), start=1)
-    )
+    return _read(path=directory.metrics_path, parse=MetricsRow.from_json)
 
 
 def read_evaluations(directory: RunDirectory) -> tuple[EvaluationRow, ...]:
@@ -181,10 +178,7 @@ def read_evaluations(directory: RunDirectory) -> tuple[EvaluationRow, ...]:
     :return: the rows in the order of the file.
     :raises LogError: if a line is broken, other than the last.
     """
-    return tuple(
-        _parsed(path=directory.evaluations_path, number=number, row=row, parse=EvaluationRow.from_json)
-        for number, row in enumerate(read_rows(directory.evaluations_path), start=1)
-    )
+    return _read(path=directory.evaluations_path, parse=EvaluationRow.from_json)
 
 
 def read_episodes(directory: RunDirectory) -> tuple[EpisodeRow, ...]:
@@ -194,16 +188,16 @@ def read_episodes(directory: RunDirectory) -> tuple[EpisodeRow, ...]:
     :return: the rows in the order of the file.
     :raises LogError: if a line is broken, other than the last.
     """
-    return tuple(
-        _parsed(path=directory.episodes_path, number=number, row=row, parse=EpisodeRow.from_json)
-        for number, row in enumerate(read_rows(directory.episodes_path), start=1)
-    )
+    return _read(path=directory.episodes_path, parse=EpisodeRow.from_json)
 
 
-def _parsed(*, path: Path, number: int, row: Mapping[str, JSON], parse: Callable[[Mapping[str, JSON]], Row]) -> Row:
-    try:
-        return parse(row)
-    except KeyError as error:
-        raise LogError(f"{path}, line {number}: {error} is missing") from error
-    except (TypeError, ValueError) as error:
-        raise LogError(f"{path}, line {number}: {error}") from error
+def _read(*, path: Path, parse: Callable[[Mapping[str, JSON]], Row]) -> tuple[Row, ...]:
+    rows: list[Row] = []
+    for number, row in enumerate(read_rows(path), start=1):
+        try:
+            rows.append(parse(row))
+        except KeyError as error:
+            raise LogError(f"{path}, line {number}: {error} is missing") from error
+        except (TypeError, ValueError) as error:
+            raise LogError(f"{path}, line {number}: {error}") from error
+    return tuple(rows)
