@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Int, Key, UInt32
+from jaxtyping import Array, Bool, Int, UInt32
 
 from triax.compilation import Compiled
 from triax.random import KeyArray, Name, derive_generator
@@ -40,7 +40,9 @@ class CompiledPolicy:
         self._count = count
         self._action_spec = action_spec
         self._extras_spec = extras_spec or {}
-        self._compiled: dict[ActionMode, Callable[..., PolicyOutput]] = {}
+        self._compiled: dict[ActionMode, Callable[..., tuple[Tree, Tree, Tree]]] = {}
+        self._key: KeyArray | None = None
+        self._key_data: jax.Array | None = None
 
     def initial_carry(self) -> Tree:
         """Make the memory with which acting begins.
@@ -83,10 +85,10 @@ class CompiledPolicy:
         act = self._compiled.get(mode)
         if act is None:
             act = self._compiled[mode] = Compiled(functools.partial(self._traced, mode=mode))
-        output = act(parameters, carry, observation, is_first, key, np.uint32(counter))
-        return PolicyOutput(
-            action=_on_host(output.action), carry=output.carry, extras=_on_host(output.extras) if output.extras else {}
-        )
+        if key is not self._key:
+            self._key, self._key_data = key, jax.random.key_data(key)
+        action, new_carry, extras = act(parameters, carry, observation, is_first, self._key_data, np.uint32(counter))
+        return PolicyOutput(action=_on_host(action), carry=new_carry, extras=_on_host(extras) if extras else {})
 
     def _traced(
         self,
@@ -94,11 +96,14 @@ class CompiledPolicy:
         carry: Tree,
         observation: Tree,
         is_first: Bool[Array, " B"],
-        key: Key[Array, ""],
+        key_data: UInt32[Array, " words"],
         counter: UInt32[Array, ""],
         *,
         mode: ActionMode,
-    ) -> PolicyOutput:
+    ) -> tuple[Tree, Tree, Tree]:
+        # In plain arrays and tuples: typed keys and dataclasses cost some microseconds each at the border.
+        assert self._key is not None
+        key = jax.random.wrap_key_data(key_data, impl=jax.random.key_impl(self._key))
         output = self._policy.act(
             parameters=parameters,
             carry=carry,
@@ -114,7 +119,7 @@ class CompiledPolicy:
         extras = {name: output.extras[name] for name in self._extras_spec}
         for name, spec in self._extras_spec.items():
             self._check(what=f"extra {name!r}", value=extras[name], spec=spec)
-        return PolicyOutput(action=output.action, carry=tree_map(_strongly_typed, output.carry), extras=extras)
+        return output.action, tree_map(_strongly_typed, output.carry), extras
 
     def _check(self, *, what: str, value: Tree, spec: SpaceSpec) -> None:
         expected = spec.map_leaves(lambda leaf: f"{leaf.dtype}{(self._count, *leaf.shape)}")

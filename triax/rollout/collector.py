@@ -60,7 +60,8 @@ class Collector:
             numbers do.
         """
         self.environments = environments
-        self._specs = {"observation": observation_spec, "action": action_spec}
+        self._observation_spec = observation_spec
+        self._action_spec = action_spec
         self._extras_spec = dict(extras_spec)
         self._name = ("acting", environments.first_environment)
         self._seed = seed
@@ -85,7 +86,13 @@ class Collector:
         :return: what happened, in arrays that nobody else writes to.
         """
         count = self.environments.count
-        trajectory = self._blank(steps=steps)
+        trajectory = blank_trajectory(
+            observation_spec=self._observation_spec,
+            action_spec=self._action_spec,
+            extras_spec=self._extras_spec,
+            steps=steps,
+            environments=count,
+        )
         observation, action, extras = map(
             jax.tree.leaves, (trajectory.observation, trajectory.action, trajectory.extras)
         )
@@ -141,7 +148,7 @@ class Collector:
         counter, self._counter = self._counter, self._counter + 1
         if mode is ActionMode.RANDOM:
             return random_actions(
-                spec=self._specs["action"],
+                spec=self._action_spec,
                 count=self.environments.count,
                 seed=self._seed,
                 name=(*self._name, "random", counter),
@@ -161,18 +168,35 @@ class Collector:
             _write(extras, row, output.extras)
         return output.action
 
-    def _blank(self, *, steps: int) -> Trajectory:
-        count = self.environments.count
-        return Trajectory(
-            observation=self._specs["observation"].zeros(batch_shape=(steps + 1, count)),
-            action=self._specs["action"].zeros(batch_shape=(steps, count)),
-            reward=np.zeros((steps, count), np.float32),
-            terminated=np.zeros((steps, count), np.bool_),
-            truncated=np.zeros((steps, count), np.bool_),
-            is_first=np.zeros((steps + 1, count), np.bool_),
-            is_last=np.zeros((steps + 1, count), np.bool_),
-            extras={name: spec.zeros(batch_shape=(steps, count)) for name, spec in self._extras_spec.items()},
-        )
+
+def blank_trajectory(
+    *,
+    observation_spec: SpaceSpec,
+    action_spec: SpaceSpec,
+    extras_spec: Mapping[str, SpaceSpec],
+    steps: int,
+    environments: int,
+) -> Trajectory:
+    """Make a trajectory of zeros, to be written to.
+
+    :param observation_spec: the spec of the observations.
+    :param action_spec: the spec of the actions.
+    :param extras_spec: what is stored beside each action.
+    :param steps: T.
+    :param environments: B.
+    :return: NumPy arrays.
+    """
+    rows, observations = (steps, environments), (steps + 1, environments)
+    return Trajectory(
+        observation=observation_spec.zeros(batch_shape=observations),
+        action=action_spec.zeros(batch_shape=rows),
+        reward=np.zeros(rows, np.float32),
+        terminated=np.zeros(rows, np.bool_),
+        truncated=np.zeros(rows, np.bool_),
+        is_first=np.zeros(observations, np.bool_),
+        is_last=np.zeros(observations, np.bool_),
+        extras={name: spec.zeros(batch_shape=rows) for name, spec in extras_spec.items()},
+    )
 
 
 def _write(arrays: list[np.ndarray], row: int, value: Tree) -> None:

@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from triax.random import derive_seed
-from triax.rollout.collector import Collector
+from triax.rollout.collector import Collector, blank_trajectory
 from triax.rollout.environments import EnvironmentBatch, Watcher
 from triax.rollout.seeded import MakeEnvironment
 from triax.rollout.supervision import pickled_for_workers
 from triax.spaces import SpaceSpec
 from triax.trees import Tree
-from triax.types import ActionMode, Policy
+from triax.types import ActionMode, Policy, Trajectory
 
 MakePolicy = Callable[[], Policy]
 """Makes a policy, in the process that is to act with it."""
@@ -46,6 +46,16 @@ class WorkerSetup:
     environments: int
     chunk_steps: int
     lead: int
+
+    def blank_trajectory(self) -> Trajectory:
+        """Make a trajectory of zeros as long and as wide as the workers' chunks."""
+        return blank_trajectory(
+            observation_spec=self.observation_spec,
+            action_spec=self.action_spec,
+            extras_spec=self.extras_spec,
+            steps=self.chunk_steps,
+            environments=self.environments,
+        )
 
     def pickled(self, *, dumps: Callable[[Any], bytes] = pickle.dumps) -> bytes:
         """Make it what is sent.

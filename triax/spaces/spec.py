@@ -80,6 +80,8 @@ class SpaceSpec:
         :param trees: trees of the same structure.
         :return: the tree of results.
         """
+        if not isinstance(self.tree, dict | tuple):
+            return function(self.tree, *trees)
         return jax.tree.map(function, self.tree, *trees, is_leaf=is_leaf)
 
     def stack_to_inside(self, values: Sequence[Any]) -> Tree:

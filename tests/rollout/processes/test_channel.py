@@ -58,7 +58,7 @@ def test_a_damaged_record_is_refused(channel: Channel, byte: int) -> None:
 
 def test_a_record_counts_only_once_it_is_committed(channel: Channel) -> None:
     channel.write(b"first", wait=never)
-    channel._put(int(channel._words()[0]), bytes(range(100)))  # what a writer that was killed leaves
+    channel._put(channel._memory.words[0], bytes(range(100)))  # what a writer that was killed leaves
     assert channel.take() == b"first"
     assert channel.take() is None
 

@@ -208,7 +208,7 @@ def test_a_worker_killed_in_the_middle_of_committing_is_replaced() -> None:
     with running(diary_fleet(config=RolloutConfig(backend="processes"))) as fleet:
         fleet.collect(minimum=4)
         time.sleep(0.5)
-        fleet._workers[0].channel._words()[2] += 1  # the record is counted, and the head has not passed it
+        fleet._workers[0].channel._memory.words[2] += 1  # the record is counted, and the head has not passed it
         os.kill(fleet.processes[0], signal.SIGKILL)
         collect_until_restart(fleet)
         assert fleet.report().restarts == 1

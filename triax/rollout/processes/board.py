@@ -12,7 +12,6 @@ from triax.rollout.processes.memory import SharedMemory
 _SLOTS = 3
 _LATEST = 0
 _SLOT_WORDS = 3
-_NUMBER, _LENGTH, _CHECKSUM = range(_SLOT_WORDS)
 _HEADER_WORDS = 1 + _SLOTS * _SLOT_WORDS
 _HEADER_BYTES = 8 * _HEADER_WORDS
 _ATTEMPTS = 1000
@@ -32,7 +31,7 @@ class PolicyBoard:
     @property
     def latest(self) -> int:
         """The number of the newest publication; 0 before the first."""
-        return int(self._memory.words(offset=0, count=1)[_LATEST])
+        return self._memory.words[_LATEST]
 
     def publish(self, content: bytes) -> None:
         """Make this the newest.
@@ -44,13 +43,14 @@ class PolicyBoard:
             raise ValueError(f"a policy of {len(content):,} bytes does not fit a slot of {self._slot_size:,} bytes.")
         number = self.latest + 1
         slot = number % _SLOTS
-        words = self._memory.words(offset=8 * (1 + slot * _SLOT_WORDS), count=_SLOT_WORDS)
-        words[_NUMBER] = 0
+        words = self._memory.words
+        numbered, length, checksum = _slot_words(slot)
+        words[numbered] = 0
         start = self._start(slot)
         self._memory.data[start : start + len(content)] = content
-        words[_LENGTH], words[_CHECKSUM] = len(content), zlib.crc32(content)
-        words[_NUMBER] = number
-        self._memory.words(offset=0, count=1)[_LATEST] = number
+        words[length], words[checksum] = len(content), zlib.crc32(content)
+        words[numbered] = number
+        words[_LATEST] = number
 
     def read(self, *, newer_than: int) -> tuple[int, bytes] | None:
         """Read the newest publication.
@@ -64,11 +64,11 @@ class PolicyBoard:
             if number <= newer_than:
                 return None
             slot = number % _SLOTS
-            words = self._memory.words(offset=8 * (1 + slot * _SLOT_WORDS), count=_SLOT_WORDS)
-            length, checksum = int(words[_LENGTH]), int(words[_CHECKSUM])
-            start = self._start(slot)
-            content = bytes(self._memory.data[start : start + min(length, self._slot_size)])
-            if int(words[_NUMBER]) == number and zlib.crc32(content) == checksum:
+            words = self._memory.words
+            numbered, length, checksum = _slot_words(slot)
+            start, expected = self._start(slot), words[checksum]
+            content = bytes(self._memory.data[start : start + min(words[length], self._slot_size)])
+            if words[numbered] == number and zlib.crc32(content) == expected:
                 return number, content
             time.sleep(0.001)
         raise RuntimeError("the newest policy could not be read whole; its memory is damaged.")
@@ -79,3 +79,9 @@ class PolicyBoard:
 
     def _start(self, slot: int) -> int:
         return _HEADER_BYTES + slot * self._slot_size
+
+
+def _slot_words(slot: int) -> tuple[int, int, int]:
+    """Where the number, the length and the checksum of a slot's content are."""
+    first = 1 + slot * _SLOT_WORDS
+    return first, first + 1, first + 2

@@ -9,10 +9,7 @@ import time
 import zlib
 from collections.abc import Callable
 
-import numpy as np
-from jaxtyping import Int64
-
-from triax.rollout.processes.memory import SharedMemory, Signal
+from triax.rollout.processes.memory import SharedMemory, Signal, rounded_up
 
 _HEADER_BYTES = 64
 _RECORD_WORDS = 3
@@ -38,7 +35,7 @@ class Channel:
 
         :param capacity: bytes, rounded up to a multiple of 8.
         """
-        self.capacity = _rounded_up(capacity)
+        self.capacity = rounded_up(capacity)
         self.filled = Signal()
         self.emptied = Signal()
         self._memory = SharedMemory(size=_HEADER_BYTES + self.capacity)
@@ -46,18 +43,18 @@ class Channel:
     @property
     def written(self) -> int:
         """How many records were written."""
-        return int(self._word(_WRITTEN))
+        return self._memory.words[_WRITTEN]
 
     @property
     def read(self) -> int:
         """How many records were read."""
-        return int(self._word(_READ))
+        return self._memory.words[_READ]
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to take. Tells of whole records only, however the writer ended."""
-        words = self._words()
-        return int(words[_HEAD]) == int(words[_TAIL])
+        words = self._memory.words
+        return words[_HEAD] == words[_TAIL]
 
     def write(self, record: bytes, *, wait: Callable[[], None]) -> None:
         """Append a record, as soon as there is room.
@@ -66,13 +63,13 @@ class Channel:
         :param wait: called again and again while there is no room; it should wait for :attr:`emptied`.
         :raises ValueError: if the ring could never hold it.
         """
-        needed = _RECORD_BYTES + _rounded_up(len(record))
+        needed = _RECORD_BYTES + rounded_up(len(record))
         if needed > self.capacity:
             raise ValueError(f"a record of {len(record):,} bytes does not fit a channel of {self.capacity:,} bytes.")
-        words = self._words()
-        while int(words[_HEAD]) + needed - int(words[_TAIL]) > self.capacity:
+        words = self._memory.words
+        while words[_HEAD] + needed - words[_TAIL] > self.capacity:
             wait()
-        head, sequence = int(words[_HEAD]), int(words[_WRITTEN])
+        head, sequence = words[_HEAD], words[_WRITTEN]
         header = b"".join(number.to_bytes(8, "little") for number in (len(record), sequence, zlib.crc32(record)))
         self._put(head, header)
         self._put(head + _RECORD_BYTES, record)
@@ -86,8 +83,8 @@ class Channel:
         :return: its content; None if there is none.
         :raises ChannelDamaged: if it is not as it was written.
         """
-        words = self._words()
-        head, tail, sequence = int(words[_HEAD]), int(words[_TAIL]), int(words[_READ])
+        words = self._memory.words
+        head, tail, sequence = words[_HEAD], words[_TAIL], words[_READ]
         if head == tail:
             return None
         for _ in range(_ATTEMPTS):
@@ -113,17 +110,11 @@ class Channel:
         """Read a record: its content, where it ends, and what is wrong with it."""
         header = self._get(tail, _RECORD_BYTES)
         length, number, checksum = (int.from_bytes(header[at : at + 8], "little") for at in range(0, _RECORD_BYTES, 8))
-        end = tail + _RECORD_BYTES + _rounded_up(length)
+        end = tail + _RECORD_BYTES + rounded_up(length)
         if end > head or number != sequence:
             return b"", end, f"its header says {length} and {number}"
         record = self._get(tail + _RECORD_BYTES, length)
         return record, end, "" if zlib.crc32(record) == checksum else "its checksum is wrong"
-
-    def _words(self) -> Int64[np.ndarray, "4"]:
-        return self._memory.words(offset=0, count=4)
-
-    def _word(self, index: int) -> int:
-        return int(self._words()[index])
 
     def _put(self, position: int, content: bytes) -> None:
         begin = position % self.capacity
@@ -137,7 +128,3 @@ class Channel:
         first = min(length, self.capacity - begin)
         data, start = self._memory.data, _HEADER_BYTES
         return bytes(data[start + begin : start + begin + first]) + bytes(data[start : start + length - first])
-
-
-def _rounded_up(size: int) -> int:
-    return -(-size // 8) * 8

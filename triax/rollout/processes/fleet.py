@@ -4,15 +4,13 @@ import pickle
 import time
 from collections.abc import Mapping
 
-import jax
-
 from triax.rollout.fleet import RolloutConfig
 from triax.rollout.processes.board import PolicyBoard
 from triax.rollout.processes.channel import ChannelDamaged
 from triax.rollout.processes.life import WorkerLife
 from triax.rollout.processes.memory import wait_for_signals
+from triax.rollout.processes.records import ChunkRecords
 from triax.rollout.processes.status import Phase
-from triax.rollout.processes.worker import read_record
 from triax.rollout.seeded import MakeEnvironment
 from triax.rollout.worker_fleet import WorkerFleet
 from triax.rollout.workers import MakePolicy, PublishedPolicy, WorkerFailure, WorkerSetup
@@ -49,7 +47,7 @@ class ProcessFleet(WorkerFleet[WorkerLife]):
         :raises CannotSendToWorkers: if the environment or the policy cannot be pickled.
         """
         super().__init__(config=config)
-        self._setup = WorkerSetup(
+        setup = WorkerSetup(
             make=make,
             make_policy=make_policy,
             observation_spec=observation_spec,
@@ -59,12 +57,11 @@ class ProcessFleet(WorkerFleet[WorkerLife]):
             environments=config.environments_per_worker,
             chunk_steps=chunk_steps,
             lead=config.lead,
-        ).pickled()
-        rows, observations = chunk_steps * config.environments_per_worker, (chunk_steps + 1)
-        observations *= config.environments_per_worker
-        row_bytes = _bytes_of(action_spec) + sum(map(_bytes_of, extras_spec.values())) + 16
-        # Beside the arrays: their description, the summaries of episodes, or a long traceback.
-        chunk_bytes = rows * (row_bytes + 64) + observations * (_bytes_of(observation_spec) + 2) + 2**17
+        )
+        self._setup = setup.pickled()
+        self._records = ChunkRecords(like=setup.blank_trajectory())
+        # Beside the arrays: the summaries of episodes, or a long traceback.
+        chunk_bytes = self._records.size + 64 * chunk_steps * config.environments_per_worker + 2**17
         self._channel_bytes = (config.lead + 1) * chunk_bytes
         self._board: PolicyBoard | None = None
         self._watched_last = self._watching_since = time.monotonic()
@@ -121,7 +118,7 @@ class ProcessFleet(WorkerFleet[WorkerLife]):
             return None
         if record is None:
             return None
-        found = read_record(record)
+        found = self._records.read(record)
         if isinstance(found, WorkerFailure):
             self._replace(worker=worker, reason=f"failed with {found.summary}\n{found.traceback}", permanent=True)
             return None
@@ -164,7 +161,3 @@ class ProcessFleet(WorkerFleet[WorkerLife]):
                 worker=worker,
                 reason=f"has been at one {name} for more than {limit:g} s (rollout.supervision.{name}_seconds)",
             )
-
-
-def _bytes_of(spec: SpaceSpec) -> int:
-    return sum(leaf.nbytes for leaf in jax.tree.leaves(spec.zeros(batch_shape=())))

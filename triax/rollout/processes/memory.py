@@ -8,24 +8,23 @@ from collections.abc import Sequence
 from multiprocessing.reduction import DupFd
 from typing import Any
 
-import numpy as np
-from jaxtyping import Int64
-
 
 class SharedMemory:
     """A piece of memory, mapped by this process and by every one that it is sent to while that is being spawned.
 
     :ivar data: all of its bytes.
+    :ivar words: the same as whole numbers of 64 bits. Reading and writing one of them cannot be cut in two.
     """
 
     def __init__(self, *, size: int) -> None:
         """Reserve memory. Linux only.
 
-        :param size: bytes; zero at first.
+        :param size: bytes, rounded up to a multiple of 8; zero at first.
         :raises OSError: if the machine has not so much left, or is no Linux.
         """
         if not hasattr(os, "memfd_create"):
             raise OSError('worker processes need Linux (memfd); use rollout.backend="inline" on this system.')
+        size = rounded_up(size)
         self._descriptor = os.memfd_create("triax")
         try:
             # Without this a machine that has no memory left would end the process by a signal at some later write.
@@ -38,24 +37,14 @@ class SharedMemory:
             ) from error
         self._map(size)
 
-    def words(self, *, offset: int, count: int) -> Int64[np.ndarray, " count"]:
-        """View a part as whole numbers. Reading and writing one of them cannot be cut in two.
-
-        :param offset: in bytes, a multiple of 8.
-        :param count: how many.
-        :return: a view.
-        """
-        return np.frombuffer(self._map_object, np.int64, count=count, offset=offset)
-
     def close(self) -> None:
         """Let go of it. Closing twice does nothing more."""
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
+            self.words.release()
             self.data.release()
-            # Views that somebody still holds keep the mapping until they are gone.
-            with contextlib.suppress(BufferError):
-                self._map_object.close()
+            self._map_object.close()
 
     def __getstate__(self) -> dict[str, Any]:
         """Say what another process needs; works only while that process is being spawned."""
@@ -69,6 +58,16 @@ class SharedMemory:
     def _map(self, size: int) -> None:
         self._map_object = mmap.mmap(self._descriptor, size)
         self.data = memoryview(self._map_object)
+        self.words = memoryview(self._map_object).cast("q")
+
+
+def rounded_up(size: int) -> int:
+    """Round up to whole words.
+
+    :param size: bytes.
+    :return: bytes, a multiple of 8.
+    """
+    return -(-size // 8) * 8
 
 
 class Signal:

@@ -25,39 +25,38 @@ class WorkerStatus:
     def __init__(self) -> None:
         """Begin in the phase START, now."""
         self._memory = SharedMemory(size=64)
-        self._words = self._memory.words(offset=0, count=6)
         self.enter(Phase.START)
 
     @property
     def phase(self) -> Phase:
         """What the worker is at."""
-        return Phase(int(self._words[_PHASE]))
+        return Phase(self._memory.words[_PHASE])
 
     @property
     def seconds_in_phase(self) -> float:
         """Since when, in seconds."""
-        return (time.monotonic_ns() - int(self._words[_SINCE])) / 1e9
+        return (time.monotonic_ns() - self._memory.words[_SINCE]) / 1e9
 
     @property
     def seconds_waited(self) -> float:
         """How long the worker has waited for the trainer in all, the wait of now included."""
         now = self.seconds_in_phase if self.phase is Phase.WAITING else 0.0
-        return int(self._words[_WAITED]) / 1e9 + now
+        return self._memory.words[_WAITED] / 1e9 + now
 
     @property
     def resets(self) -> int:
         """How many episodes the worker has begun."""
-        return int(self._words[_RESETS])
+        return self._memory.words[_RESETS]
 
     @property
     def steps(self) -> int:
         """How many steps the worker has begun, over all its environments."""
-        return int(self._words[_STEPS])
+        return self._memory.words[_STEPS]
 
     @property
     def stop_requested(self) -> bool:
         """Whether the worker is to end."""
-        return bool(self._words[_STOP])
+        return bool(self._memory.words[_STOP])
 
     def enter(self, phase: Phase) -> None:
         """Begin something; by the worker.
@@ -65,9 +64,9 @@ class WorkerStatus:
         :param phase: what. The same again counts as new: each step has its own time.
         """
         now = time.monotonic_ns()
-        words = self._words
+        words = self._memory.words
         if words[_PHASE] == Phase.WAITING:
-            words[_WAITED] += now - int(words[_SINCE])
+            words[_WAITED] += now - words[_SINCE]
         words[_SINCE] = now
         words[_PHASE] = phase
         if phase == Phase.RESET:
@@ -77,17 +76,8 @@ class WorkerStatus:
 
     def request_stop(self) -> None:
         """Ask the worker to end; by the trainer."""
-        self._words[_STOP] = 1
+        self._memory.words[_STOP] = 1
 
     def close(self) -> None:
         """Let go of it. Closing twice does nothing more."""
         self._memory.close()
-
-    def __getstate__(self) -> dict[str, SharedMemory]:
-        """Say what the worker needs."""
-        return {"memory": self._memory}
-
-    def __setstate__(self, state: dict[str, SharedMemory]) -> None:
-        """Take it over in the worker."""
-        self._memory = state["memory"]
-        self._words = self._memory.words(offset=0, count=6)

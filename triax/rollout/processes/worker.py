@@ -11,10 +11,11 @@ import jax
 from triax.rollout.processes.board import PolicyBoard
 from triax.rollout.processes.channel import Channel
 from triax.rollout.processes.memory import wait_for_signals
+from triax.rollout.processes.records import ChunkRecords
 from triax.rollout.processes.spawning import begin_child, use_one_thread
 from triax.rollout.processes.status import Phase, WorkerStatus
 from triax.rollout.workers import PublishedPolicy, WorkerFailure, WorkerSetup, make_collector
-from triax.types import Chunk, ChunkOrigin
+from triax.types import ChunkOrigin
 
 _WAKE_SECONDS = 0.5
 
@@ -83,6 +84,7 @@ class _Worker:
         self._links = links
         self._setup = setup
         self._worker, self._life = worker, life
+        self._records = ChunkRecords(like=setup.blank_trajectory())
         self._collector = make_collector(setup=setup, worker=worker, life=life, watcher=_Watcher(links))
 
     def close(self) -> None:
@@ -115,7 +117,7 @@ class _Worker:
         origin = ChunkOrigin(worker=self._worker, life=self._life, sequence=channel.written)
         self._links.status.enter(Phase.WAITING)
         channel.write(
-            pickle.dumps(dataclasses.replace(chunk, origin=origin), protocol=pickle.HIGHEST_PROTOCOL),
+            self._records.write(dataclasses.replace(chunk, origin=origin)),
             wait=lambda: _wait_for_room(self._links),
         )
 
@@ -123,16 +125,6 @@ class _Worker:
         _check_stop(self._links)
         while self._links.channel.written - self._links.channel.read >= self._setup.lead:
             _wait_for_room(self._links)
-
-
-def read_record(record: bytes) -> Chunk | WorkerFailure:
-    """Read what a worker wrote.
-
-    :param record: from its channel.
-    :return: what it said.
-    """
-    found: Chunk | WorkerFailure = pickle.loads(record)
-    return found
 
 
 def _wait_for_room(links: WorkerLinks) -> None:
