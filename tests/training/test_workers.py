@@ -75,6 +75,7 @@ class ScriptedFleet:
     def __init__(self, versions: Sequence[int]) -> None:
         self._versions = list(versions)
         self.environments = 1
+        self.is_concurrent = True
 
     def publish(self, *, parameters: Tree, version: int, mode: ActionMode) -> None:
         pass

@@ -92,6 +92,10 @@ class Fleet(Protocol):
     def environments(self) -> int:
         """How many environments there are in all; ``collect`` counts rows of all of them together."""
 
+    @property
+    def is_concurrent(self) -> bool:
+        """Whether experience is made while the trainer does something else, not in ``collect`` itself."""
+
     def publish(self, *, parameters: Tree, version: int, mode: ActionMode) -> None:
         """Give the fleet a policy. The newest one wins.
 

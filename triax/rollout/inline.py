@@ -90,6 +90,11 @@ class InlineFleet:
         """How many environments there are."""
         return self._collector.environments.count
 
+    @property
+    def is_concurrent(self) -> bool:
+        """The trainer itself steps the environments."""
+        return False
+
     def publish(self, *, parameters: Tree, version: int, mode: ActionMode) -> None:
         """Set the policy that acts from now on.
 

@@ -113,6 +113,11 @@ class WorkerFleet(abc.ABC, Generic[LifeT]):
         """How many environments there are, over all workers."""
         return self._config.environments
 
+    @property
+    def is_concurrent(self) -> bool:
+        """Workers do not wait for the trainer."""
+        return True
+
     @abc.abstractmethod
     def publish(self, *, parameters: Tree, version: int, mode: ActionMode) -> None:
         """Show the workers a policy; see :meth:`triax.rollout.fleet.Fleet.publish`."""

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
@@ -30,6 +32,9 @@ class ReplayLoop(FleetLoop):
     An iteration collects as many steps as one compiled call of updates asks for, and makes the calls that are due.
     While the device works, the batches of the next call are drawn: from the replay as it is then, so that which rows
     they hold follows from the seed, the update's number and the replay at that point, and not from timing.
+
+    A fleet that makes experience meanwhile gets a policy when the call after the one that makes it has begun, so that
+    the device does not stand idle while policies are copied, unless there is nothing for the device to do.
 
     :param learner: the algorithm.
     :param plan: the replay's part of its plan.
@@ -73,13 +78,20 @@ class ReplayLoop(FleetLoop):
         )
         self._seed = seed
         self._updates = compiled_updates(learner=learner, placement=self.placement)
+        self._copied_policy = self.placement.compile(
+            lambda state: jax.tree.map(jnp.copy, learner.rollout_parameters(state=state))
+        )
         self._prepared: Tree | None = None
+        self._announced: Tree | None = None
         self.publish()
 
     def advance(self, *, limit: int) -> Iteration:
         """Collect and update; see :meth:`Loop.advance`."""
-        wanted = self._limiter.wanted(self.counters)
-        chunks = self._collect(minimum=min(limit, wanted.needed), maximum=min(limit, wanted.welcome))
+        end = self.steps + limit
+        chunks = self._collect(limit=limit, wait=self._announced is None)
+        if self._announced is not None and not self._limiter.calls_due(self.counters):
+            self._send_announced()
+            chunks += self._collect(limit=max(0, end - self.steps))
         lags = tuple(self.counters.policy_version - chunk.policy_version for chunk in chunks)
         metrics = []
         for _ in range(self._limiter.calls_due(self.counters)):
@@ -97,11 +109,18 @@ class ReplayLoop(FleetLoop):
         if not metrics:
             # Experience has come since these were drawn: draw again, so that a resumed run draws the same.
             self._prepared = None
-        if metrics or (chunks and self.learner.ingests and self.acting_mode() is not ActionMode.RANDOM):
+        if metrics and self.fleet.is_concurrent:
+            self._announce()
+        elif metrics or (chunks and self.learner.ingests and self.acting_mode() is not ActionMode.RANDOM):
             # Also where experience has changed the statistics alone: a resumed run acts with those of its checkpoint.
             self.publish()
         episodes = tuple(episode for chunk in chunks for episode in chunk.episodes)
         return Iteration(metrics=tuple(metrics), episodes=episodes, policy_lags=lags)
+
+    def publish(self) -> None:
+        """Give the fleet a new policy version: the learner's of now, in place of one that was announced."""
+        self._announced = None
+        super().publish()
 
     def prefill(self, *, experience: Trajectory, task: npt.NDArray[Any]) -> None:
         """Fill the replay; see :meth:`Loop.prefill`. Environments get episodes in turn, as each has its own place."""
@@ -135,6 +154,7 @@ class ReplayLoop(FleetLoop):
 
     def restore(self, *, state: LoopState, counters: Counters) -> None:
         """Take over a state; see :meth:`Loop.restore`."""
+        self._announced = None
         super().restore(state=state, counters=counters)
         self._source.restore(state.source)
         # The replay is as it was when they were drawn.
@@ -145,9 +165,27 @@ class ReplayLoop(FleetLoop):
         random = self._plan.random_warmup and self._limiter.warming_up(self.counters)
         return ActionMode.RANDOM if random else ActionMode.SAMPLE
 
-    def _collect(self, *, minimum: int, maximum: int) -> list[Chunk]:
+    def _announce(self) -> None:
+        """Count a new policy version, which may still be computed, and send the one that was announced before it."""
+        newest = self.placement.on_first(self._copied_policy(self.learner_state))
+        if self._announced is not None:
+            self._send_announced()
+        self.counters.policy_version += 1
+        self._announced = newest
+
+    def _send_announced(self) -> None:
+        """Send the version that was announced, as soon as it is computed."""
+        self.fleet.publish(parameters=self._announced, version=self.counters.policy_version, mode=self.acting_mode())
+        self._announced = None
+
+    def _collect(self, *, limit: int, wait: bool = True) -> list[Chunk]:
         warming_up = self._limiter.warming_up(self.counters)
-        chunks = self.fleet.collect(minimum=minimum, maximum=maximum, timeout=COLLECT_SECONDS)
+        wanted = self._limiter.wanted(self.counters)
+        chunks = self.fleet.collect(
+            minimum=min(limit, wanted.needed) if wait else 0,
+            maximum=min(limit, wanted.welcome),
+            timeout=COLLECT_SECONDS,
+        )
         for chunk in chunks:
             self.replay.insert(chunk)
             if self.learner.ingests:
