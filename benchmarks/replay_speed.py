@@ -4,7 +4,7 @@
     python benchmarks/replay_speed.py --output results/replay_speed.jsonl
 
 Inserting goes from a process that has experience ready to a replay that holds it. Ours takes the way of a worker's
-experience: pickled chunks through a channel in shared memory, each with its length, sequence number and checksum;
+experience: chunks as bytes through a channel in shared memory, each with its length, sequence number and checksum;
 the writer waits when it is ``lead`` chunks ahead, and the reader checks, inserts, and asks the training loop's limiter.
 Reverb's takes that of its writer to its server. Sampling draws batches of transitions into NumPy arrays. Ours reads
 memory of the trainer's own process, while Reverb's learner asks a server, in another process or its own: what that
@@ -19,7 +19,6 @@ import json
 import math
 import multiprocessing
 import os
-import pickle
 import shlex
 import statistics
 import sys
@@ -37,7 +36,7 @@ from triax.random import derive_generator
 from triax.replay import Replay, ReplayConfig
 from triax.rollout.processes.channel import Channel
 from triax.rollout.processes.memory import wait_for_signals
-from triax.rollout.processes.worker import read_record
+from triax.rollout.processes.records import ChunkRecords
 from triax.runs import environment_description
 from triax.spaces import space_spec
 from triax.training.loops.base import Counters
@@ -132,6 +131,7 @@ def run_producer(*, channel: Channel, link: Connection, rows: int, lead: int) ->
     :param lead: chunks that may lie in the channel.
     """
     chunks = chunks_of(made_up_episode(), rows=rows)
+    records = ChunkRecords(like=next(chunks).trajectory)
 
     def wait_for_room() -> None:
         wait_for_signals([channel.emptied], seconds=WAKE_SECONDS)
@@ -147,8 +147,7 @@ def run_producer(*, channel: Channel, link: Connection, rows: int, lead: int) ->
             while channel.written - channel.read >= lead:
                 wait_for_room()
             origin = ChunkOrigin(worker=0, life=0, sequence=channel.written)
-            record = pickle.dumps(dataclasses.replace(chunk, origin=origin), protocol=pickle.HIGHEST_PROTOCOL)
-            channel.write(record, wait=wait_for_room)
+            channel.write(records.write(dataclasses.replace(chunk, origin=origin)), wait=wait_for_room)
 
 
 class Inserter:
@@ -164,7 +163,8 @@ class Inserter:
         self._counters = Counters()
         # One update a step, as SAC's.
         self._limiter = RateLimiter(updates_per_step=1.0, warmup_steps=0, tolerance=0, updates_per_call=8)
-        self._channel = Channel(capacity=(lead + 1) * (rows * 512 + 2**17))
+        self._records = ChunkRecords(like=next(chunks_of(made_up_episode(), rows=rows)).trajectory)
+        self._channel = Channel(capacity=(lead + 1) * (self._records.size + 2**17))
         self._link, theirs = multiprocessing.Pipe()
         self._process = multiprocessing.get_context("spawn").Process(
             target=run_producer,
@@ -203,7 +203,7 @@ class Inserter:
             self._channel.filled.clear()
             record = self._channel.take()
             if record is not None:
-                found = read_record(record)
+                found = self._records.read(record)
                 assert isinstance(found, Chunk)
                 return found
             wait_for_signals([self._channel.filled], seconds=WAKE_SECONDS)

@@ -22,7 +22,6 @@ from triax.types import EpisodeSummary
 
 
 @runtime_checkable
-@runtime_checkable
 class Watcher(Protocol):
     """Is told what the environments are about to do, by the loop that does it."""
 
