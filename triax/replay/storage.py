@@ -90,6 +90,9 @@ class RingStorage:
         self.task: Array = np.zeros(slots, np.int32)
         self.heads: Array = np.zeros(streams, np.int64)
         self.acted_count = 0
+        self._observation_columns = columns(self.observation)
+        self._action_columns = columns(self.action, self.extras)
+        self._fitting: object = None
 
     @property
     def stored(self) -> Array:
@@ -105,14 +108,7 @@ class RingStorage:
         :return: what changed.
         :raises ValueError: if structure, shapes, dtypes or stream numbers are wrong.
         """
-        check_rows(
-            observation=self.observation,
-            action=self.action,
-            extras=self.extras,
-            streams=self.streams,
-            trajectory=trajectory,
-            first_stream=first_stream,
-        )
+        self._check(trajectory=trajectory, first_stream=first_stream)
         steps, width = trajectory.reward.shape
         streams = np.arange(first_stream, first_stream + width)
         self.heads[streams] += self._broken(trajectory=trajectory, streams=streams)
@@ -125,16 +121,15 @@ class RingStorage:
         removed = slots[before != 0]
 
         acted, provisional = slots[:-1], slots[-1]
-        pairs = zip(columns(self.action, self.extras), columns(trajectory.action, trajectory.extras), strict=True)
-        for column, values in pairs:
+        for column, values in zip(self._action_columns, columns(trajectory.action, trajectory.extras), strict=True):
             column[acted] = values[skipped:]
             column[provisional] = 0
-        for column, values in zip(columns(self.observation), columns(trajectory.observation), strict=True):
+        for column, values in zip(self._observation_columns, columns(trajectory.observation), strict=True):
             column[slots] = values[skipped:]
         self.reward[acted] = trajectory.reward[skipped:]
         self.reward[provisional] = 0.0
-        tasks = np.broadcast_to(task, (steps, width))
-        self.task[acted] = tasks[skipped:]
+        tasks = np.broadcast_to(task, (steps, width)) if task.ndim > 1 else task[np.newaxis]
+        self.task[acted] = tasks[-len(acted) :]
         self.task[provisional] = tasks[-1]
         flags = row_flags(trajectory)[skipped:]
         self.flags[slots] = flags
@@ -240,12 +235,27 @@ class RingStorage:
             "task": self.task,
         }
 
+    def _check(self, *, trajectory: Trajectory, first_stream: int) -> None:
+        """Check rows; those that are shaped as the rows before cost little."""
+        leaves, structure = jax.tree.flatten(trajectory)
+        shapes = (structure, first_stream, [(leaf.shape, leaf.dtype) for leaf in leaves])
+        if shapes != self._fitting:
+            check_rows(
+                observation=self.observation,
+                action=self.action,
+                extras=self.extras,
+                streams=self.streams,
+                trajectory=trajectory,
+                first_stream=first_stream,
+            )
+            self._fitting = shapes
+
     def _broken(self, *, trajectory: Trajectory, streams: Array) -> Array:
         """Find the streams that a chunk does not continue, and close their episodes, [B]."""
         provisional = streams * self.rows + self.heads[streams] % self.rows
         flags = self.flags[provisional]
         differs = flags != observation_flags(trajectory, row=0)
-        for column, values in zip(columns(self.observation), columns(trajectory.observation), strict=True):
+        for column, values in zip(self._observation_columns, columns(trajectory.observation), strict=True):
             stored, new = column[provisional], np.ascontiguousarray(values[0])
             # As bytes: a NaN equals itself.
             unequal = stored.view(np.uint8).reshape(len(streams), -1) != new.view(np.uint8).reshape(len(streams), -1)
