@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool
@@ -21,7 +22,8 @@ from triax.types import ActionMode, Chunk, PolicyOutput
 
 
 class DiaryEnvironment(gymnasium.Env[Any, Any]):
-    """Shows the reset's first random number, the step, whether JAX is kept to the CPU, and how many threads it has.
+    """Shows the reset's first random number, the step, whether JAX is kept to the CPU and computes
+    where it is called, and how many threads it has.
 
     :param trouble: what happens at the third step: "raise", "nan", "sleep"; or "start", which raises when it is made.
     :param length: steps of an episode.
@@ -59,7 +61,8 @@ class DiaryEnvironment(gymnasium.Env[Any, Any]):
             self._closed.touch()
 
     def _observation(self) -> Any:
-        on_cpu = float(os.environ.get("JAX_PLATFORMS") == "cpu")
+        in_place = not jax.config.read("jax_cpu_enable_async_dispatch")  # type: ignore[no-untyped-call]
+        on_cpu = float(os.environ.get("JAX_PLATFORMS") == "cpu" and in_place)
         return np.array([self._number, self._step, on_cpu, _computing_threads()], np.float32)
 
 
