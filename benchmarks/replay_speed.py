@@ -147,7 +147,7 @@ def run_producer(*, channel: Channel, link: Connection, rows: int, lead: int) ->
             while channel.written - channel.read >= lead:
                 wait_for_room()
             origin = ChunkOrigin(worker=0, life=0, sequence=channel.written)
-            channel.write(records.write(dataclasses.replace(chunk, origin=origin)), wait=wait_for_room)
+            channel.write(records.write(chunk, origin=origin), wait=wait_for_room)
 
 
 class Inserter:

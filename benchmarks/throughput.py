@@ -3,15 +3,19 @@
     python benchmarks/throughput.py --environment HalfCheetah-v5 --workers 1 2 --environments 1 8
 
 Prints a table of rates as they are measured, and at the end which part limits the whole and which setting to try.
-What collecting reaches is compared with two rates. The "bare loop" is what anybody would write: the compiled policy
-acts, each environment steps, and nothing else happens. "One after the other" adds up the time of the policy called
-again and again on one observation and that of the environment stepped again and again with random actions: faster than
-any loop of both, for each finds the processor's caches as it left them.
+What collecting reaches is given as a share of the "bare loop", which is what anybody would write: the compiled policy
+acts, each environment steps, and nothing else happens. It is measured as workers compute, with one thread and without
+JAX's dispatch to another, which shares refer to, and as JAX computes by default. "One after the other" adds up the time
+of the policy called again and again on one observation, and that of the environment stepped again and again with random
+actions: faster than any loop of both, for each finds the processor's caches as it left them.
 """
 
 import argparse
+import concurrent.futures
 import dataclasses
+import functools
 import json
+import multiprocessing
 import shlex
 import statistics
 import sys
@@ -28,6 +32,7 @@ from speed import updates_meter, wait_for
 
 import triax
 from triax.rollout import CompiledPolicy
+from triax.rollout.processes.spawning import use_one_thread
 from triax.runs import environment_description
 from triax.training.building import Parts, build
 from triax.training.loops import ReplayLoop
@@ -181,6 +186,22 @@ def bare_loop(bench: Bench, *, environments: int) -> float:
     return rate
 
 
+def as_in_a_worker(measure: Callable[..., float], bench: Bench, *, environments: int) -> float:
+    """Measure in a process in which JAX is set up as in workers'.
+
+    :param measure: what to call.
+    :param bench: what is measured.
+    :param environments: how many the policy acts for.
+    :return: what the call returned.
+    """
+    with concurrent.futures.ProcessPoolExecutor(
+        max_workers=1,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=functools.partial(use_one_thread, core=0),
+    ) as pool:
+        return pool.submit(measure, bench, environments=environments).result()
+
+
 def collection(bench: Bench, **rollout: Any) -> float:
     """Collect as in training, while the trainer does nothing else.
 
@@ -317,21 +338,18 @@ def main() -> None:
 
     environment = bare_environment(bench)
     show("environment alone", rate=environment)
-    apart: dict[int, float] = {}
     together: dict[int, float] = {}
 
     def show_collection(part: str, *, rate: float, environments: int, **more: Any) -> None:
-        shares = {"share": rate / together[environments], "share_of_one_after_the_other": rate / apart[environments]}
-        rounded = {name: round(share, 2) for name, share in shares.items()}
-        show(part, rate=rate, **more, environments=environments, **rounded)
+        show(part, rate=rate, **more, environments=environments, share=round(rate / together[environments], 2))
 
     for count in arguments.environments:
-        policy = bare_policy(bench, environments=count)
+        policy = as_in_a_worker(bare_policy, bench, environments=count)
         show("policy alone", rate=policy, environments=count)
-        apart[count] = 1.0 / (1.0 / environment + 1.0 / policy)
-        show("one after the other", rate=apart[count], environments=count)
-        together[count] = bare_loop(bench, environments=count)
+        show("one after the other", rate=1.0 / (1.0 / environment + 1.0 / policy), environments=count)
+        together[count] = as_in_a_worker(bare_loop, bench, environments=count)
         show("bare loop", rate=together[count], environments=count)
+        show("bare loop, JAX's dispatch", rate=bare_loop(bench, environments=count), environments=count)
         collected = collection(bench, environments_per_worker=count)
         show_collection("collection in line", rate=collected, environments=count)
     for workers in arguments.workers:

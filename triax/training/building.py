@@ -28,6 +28,9 @@ from triax.types import EnvironmentSpec, Policy
 WORKER_FLEETS: dict[str, type[ProcessFleet] | type[RayFleet]] = {"processes": ProcessFleet, "ray": RayFleet}
 """Fleets of workers, by ``rollout.backend``."""
 
+SHORTEST_CHUNK = 4
+"""Steps of each environment in a worker's chunk for a replay, at least: shorter ones take as long to send."""
+
 WORKER_BYTES = 150 * 2**20
 """What a worker process takes at least: Python, JAX, Gymnasium, a compiled policy."""
 
@@ -253,9 +256,9 @@ def _replay_loop(
 
 
 def _replay_fleet(*, experiment: Experiment, learner: Learner[Any], spec: EnvironmentSpec, plan: ReplayPlan) -> Fleet:
-    # As many steps a chunk as one compiled call of updates asks for.
+    # As many steps a chunk as one compiled call of updates asks for, unless that would be hardly any.
     rows = experiment.loop.updates_per_call / plan.updates_per_step
-    chunk_steps = max(1, round(rows / experiment.rollout.environments))
+    chunk_steps = max(SHORTEST_CHUNK, round(rows / experiment.rollout.environments))
     return _fleet(experiment=experiment, learner=learner, spec=spec, chunk_steps=chunk_steps)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from triax.rollout.processes.memory import rounded_up
 from triax.rollout.workers import WorkerFailure
-from triax.types import Chunk, Trajectory
+from triax.types import Chunk, ChunkOrigin, Trajectory
 
 
 class ChunkRecords:
@@ -34,13 +34,14 @@ class ChunkRecords:
             self._places[place] = (leaves[place].shape, leaves[place].dtype, self.size)
             self.size += leaves[place].nbytes
 
-    def write(self, chunk: Chunk) -> bytes:
+    def write(self, chunk: Chunk, *, origin: ChunkOrigin) -> bytes:
         """Write a chunk.
 
         :param chunk: of the shapes that were laid out.
+        :param origin: who made it.
         :return: the record.
         """
-        rest = {name: value for name, value in vars(chunk).items() if name != "trajectory"}
+        rest = vars(chunk) | {"trajectory": None, "origin": origin}
         head = pickle.dumps(rest, protocol=pickle.HIGHEST_PROTOCOL)
         leaves = jax.tree.leaves(chunk.trajectory)
         return b"".join((head.ljust(rounded_up(len(head)), b"\0"), *(leaves[place].tobytes() for place in self._order)))
@@ -58,4 +59,4 @@ class ChunkRecords:
         leaves = [
             np.ndarray(shape, dtype, buffer=record, offset=begin + offset) for shape, dtype, offset in self._places
         ]
-        return Chunk(trajectory=jax.tree.unflatten(self._structure, leaves), **found)
+        return Chunk(**found | {"trajectory": jax.tree.unflatten(self._structure, leaves)})

@@ -117,7 +117,7 @@ class _Worker:
         origin = ChunkOrigin(worker=self._worker, life=self._life, sequence=channel.written)
         self._links.status.enter(Phase.WAITING)
         channel.write(
-            self._records.write(dataclasses.replace(chunk, origin=origin)),
+            self._records.write(chunk, origin=origin),
             wait=lambda: _wait_for_room(self._links),
         )
 
