@@ -50,6 +50,17 @@ def derive_key(*, seed: int, name: tuple[Name, ...]) -> KeyArray:
     return key
 
 
+def key_from_data(*, data: jax.Array, like: KeyArray) -> KeyArray:
+    """Make a key again of what ``jax.random.key_data`` gave.
+
+    :param data: the key's numbers.
+    :param like: a key of the same kind.
+    :return: the key.
+    """
+    key: KeyArray = jax.random.wrap_key_data(data, impl=jax.random.key_impl(like))
+    return key
+
+
 def derive_generator(*, seed: int, name: tuple[Name, ...]) -> np.random.Generator:
     """Derive a NumPy generator for a named purpose.
 

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Int, UInt32
 
 from triax.compilation import Compiled
-from triax.random import KeyArray, Name, derive_generator
+from triax.random import KeyArray, Name, derive_generator, key_from_data
 from triax.spaces import BinaryLeaf, BoxLeaf, DiscreteLeaf, Leaf, SpaceSpec
 from triax.trees import Tree, tree_map
 from triax.types import ActionMode, Policy, PolicyOutput
@@ -103,7 +103,7 @@ class CompiledPolicy:
     ) -> tuple[Tree, Tree, Tree]:
         # In plain arrays and tuples: typed keys and dataclasses cost some microseconds each at the border.
         assert self._key is not None
-        key = jax.random.wrap_key_data(key_data, impl=jax.random.key_impl(self._key))
+        key = key_from_data(data=key_data, like=self._key)
         output = self._policy.act(
             parameters=parameters,
             carry=carry,
