@@ -238,8 +238,8 @@ class RingStorage:
     def _check(self, *, trajectory: Trajectory, first_stream: int) -> None:
         """Check rows; those that are shaped as the rows before cost little."""
         leaves, structure = jax.tree.flatten(trajectory)
-        shapes = (structure, first_stream, [(leaf.shape, leaf.dtype) for leaf in leaves])
-        if shapes != self._fitting:
+        shapes = (structure, [(leaf.shape, leaf.dtype) for leaf in leaves])
+        if shapes != self._fitting or not 0 <= first_stream <= self.streams - trajectory.reward.shape[1]:
             check_rows(
                 observation=self.observation,
                 action=self.action,
