@@ -151,6 +151,16 @@ def test_chunks_of_another_shape_are_refused() -> None:
     assert len(replay) == 0
 
 
+@pytest.mark.parametrize("stream", [-1, 2])
+def test_chunks_of_environments_that_it_has_not_are_refused_among_others_that_are_alike(stream: int) -> None:
+    replay = make_replay(capacity=20, streams=2)
+    chunk = make_chunk([make_stream(lengths=[3], terminated=[False])])
+    for environment in (0, 1):
+        replay.insert(replace(chunk, first_environment=environment))
+    with pytest.raises(ValueError, match="a replay of 2 streams"):
+        replay.insert(replace(chunk, first_environment=stream))
+
+
 def test_a_replay_that_cannot_serve_its_environments_is_refused() -> None:
     with pytest.raises(ValueError, match="capacity=3 cannot serve 4 environments"):
         make_replay(capacity=3, streams=4)
