@@ -90,7 +90,9 @@ def test_a_run_of_two_tasks_resumes_exactly_and_leaves_an_agent_with_both_heads(
     jax.tree.map(np.testing.assert_array_equal, again.parameters, agent.parameters)
 
 
-def test_a_task_without_a_head_and_other_spaces_are_refused_before_training(tmp_path: Path) -> None:
+def test_a_task_without_a_head_a_head_without_a_task_and_other_spaces_are_refused_before_training(
+    tmp_path: Path,
+) -> None:
     known, unknown = record(tmp_path, task=0), record(tmp_path, task=5)
     plan = DatasetPlan(batch_size=8, unit=TransitionUnit(discount=0.0), tasks=2)
     learner = triax.MTBCConfig(tasks=2).build(observation_spec=SPEC.observation, action_spec=SPEC.action)
@@ -98,6 +100,8 @@ def test_a_task_without_a_head_and_other_spaces_are_refused_before_training(tmp_
         ValueError, match=r"'made/task-5-v0' has the task 5, and MTBC has heads for the tasks 0 to 1; set learner.tasks"
     ):
         load_recorded(experiment=_experiment(known, unknown), learner=learner, plan=plan, spec=SPEC)
+    with pytest.raises(ValueError, match=r"no dataset has the task 1, and MTBC has heads .* set learner.tasks .*, 1\."):
+        load_recorded(experiment=_experiment(known), learner=learner, plan=plan, spec=SPEC)
     other = record(tmp_path, task=1, action=gymnasium.spaces.Box(-3.0, 3.0, (1,)))
     with pytest.raises(ValueError, match="'made/task-1-v0' has other actions"):
         load_recorded(experiment=_experiment(known, other), learner=learner, plan=plan, spec=SPEC)

@@ -22,7 +22,8 @@ def load_recorded(
     :param plan: its plan.
     :param spec: what observations and actions must be.
     :return: a dataset each.
-    :raises ValueError: if none is named, one has other spaces, or a task that the learner does not know.
+    :raises ValueError: if none is named, one has other spaces, a task that the learner does not know, or a head has no
+        task.
     """
     if not experiment.datasets:
         raise ValueError(
@@ -39,7 +40,20 @@ def load_recorded(
                 "or another DatasetConfig.task."
             )
         datasets.append(dataset)
+    _check_heads(learner=learner, plan=plan, datasets=datasets)
     return tuple(datasets)
+
+
+def _check_heads(*, learner: Learner[Any], plan: DatasetPlan, datasets: Sequence[Dataset]) -> None:
+    """Refuse a head that would stay as it began."""
+    recorded = {task for dataset in datasets for task in dataset.tasks}
+    without = [] if plan.tasks is None else [task for task in range(plan.tasks) if task not in recorded]
+    if without:
+        raise ValueError(
+            f"no dataset has the task {without[0]}, and {type(learner).__name__} has heads for the tasks 0 to "
+            f"{plan.tasks - 1 if plan.tasks else 0}; number the tasks of the datasets (DatasetConfig.task) without a "
+            f"gap, and set learner.tasks to their number, {len(recorded)}."
+        )
 
 
 def recorded_parts(
