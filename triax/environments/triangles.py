@@ -99,31 +99,22 @@ class Triangles(gymnasium.Env[Observation, Action]):
         :param render_mode: "rgb_array", or None for an environment that is not drawn.
         :raises ValueError: if one of them is out of its range.
         """
-        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
-            raise ValueError(f"render_mode={render_mode!r} is not one of {self.metadata['render_modes']} or None.")
-        if images not in get_args(Images):
-            raise ValueError(f"images={images!r} is not one of {get_args(Images)}.")
-        for name, value in (("maximum", maximum), ("energy", energy)):
-            if value < 1:
-                raise ValueError(f"`{name}` has to be at least 1, and is {value}.")
-        for name, cost in (("add_cost", add_cost), ("edit_cost", edit_cost)):
-            if not 0.0 <= cost < np.inf:
-                raise ValueError(f"`{name}` has to be a number from 0 upwards, and is {cost}.")
+        _check_choices(render_mode=render_mode, images=images, targets=targets)
+        _check_numbers(
+            counts={"maximum": maximum, "energy": energy}, costs={"add_cost": add_cost, "edit_cost": edit_cost}
+        )
         if len(background) != 3 or not all(0 <= part <= 255 for part in background):
             raise ValueError(f"`background` has to be red, green and blue in 0 … 255, and is {background}.")
-        if not isinstance(targets, TargetGenerator):
-            raise ValueError(f"`targets` has to have a method `draw`, such as RandomShapes() does, and is {targets!r}.")
         self.renderer = TriangleRenderer(height=height, width=width, opacity=opacity)
         self.maximum, self.energy = maximum, energy
         self.costs = {Operation.STOP: 0.0, Operation.EDIT: edit_cost, Operation.ADD: add_cost}
         self.targets, self.images = targets, images
         self.render_mode = render_mode
-        triangle = gymnasium.spaces.Box(-1.0, 1.0, (NUMBERS,), np.float32)
         channels = 6 if images == "stacked" else 3
         self.observation_space: gymnasium.spaces.Dict = gymnasium.spaces.Dict(
             {
                 "image": gymnasium.spaces.Box(0, 255, (height, width, channels), np.uint8),
-                "triangles": SetOf(triangle, maximum=maximum, minimum=0),
+                "triangles": SetOf(_triangle_space(), maximum=maximum, minimum=0),
                 "energy": gymnasium.spaces.Box(0.0, 1.0, (1,), np.float32),
             }
         )
@@ -131,7 +122,7 @@ class Triangles(gymnasium.Env[Observation, Action]):
             {
                 "operation": gymnasium.spaces.Discrete(len(Operation)),
                 "which": ElementOf("triangles", maximum),
-                "parameters": gymnasium.spaces.Box(-1.0, 1.0, (NUMBERS,), np.float32),
+                "parameters": _triangle_space(),
             }
         )
         self._running = False
@@ -254,6 +245,34 @@ class Triangles(gymnasium.Env[Observation, Action]):
     def _info(self) -> dict[str, Any]:
         """What evaluation reports beside the return."""
         return {"error": self.error, "triangles": len(self._layers)}
+
+
+def _check_choices(*, render_mode: str | None, images: str, targets: object) -> None:
+    """Refuse a setting that is none of those there are."""
+    if render_mode is not None and render_mode not in Triangles.metadata["render_modes"]:
+        raise ValueError(f"render_mode={render_mode!r} is not one of {Triangles.metadata['render_modes']} or None.")
+    if images not in get_args(Images):
+        raise ValueError(f"images={images!r} is not one of {get_args(Images)}.")
+    if not isinstance(targets, TargetGenerator):
+        raise ValueError(f"`targets` has to have a method `draw`, such as RandomShapes() does, and is {targets!r}.")
+
+
+def _check_numbers(*, counts: Mapping[str, int], costs: Mapping[str, float]) -> None:
+    """Refuse numbers out of their range.
+
+    :param counts: at least 1.
+    :param costs: at least 0, and finite.
+    """
+    for name, value in counts.items():
+        if value < 1:
+            raise ValueError(f"`{name}` has to be at least 1, and is {value}.")
+    for name, cost in costs.items():
+        if not 0.0 <= cost < np.inf:
+            raise ValueError(f"`{name}` has to be a number from 0 upwards, and is {cost}.")
+
+
+def _triangle_space() -> gymnasium.spaces.Box:
+    return gymnasium.spaces.Box(-1.0, 1.0, (NUMBERS,), np.float32)
 
 
 def register_triangles() -> None:
