@@ -140,10 +140,10 @@ def test_chunks_come_from_every_worker_each_once_and_of_one_policy_version() -> 
 
 @pytest.mark.usefixtures("shared_ray")
 def test_workers_wait_for_the_trainer_instead_of_running_ahead_and_are_left_alone_meanwhile() -> None:
-    supervision = SupervisionConfig(step_seconds=0.1, reset_seconds=0.1)
+    supervision = SupervisionConfig(step_seconds=0.3, reset_seconds=0.3)  # 1.5 s a chunk
     with running(diary_fleet(config=dataclasses.replace(RAY, lead=2, supervision=supervision))) as fleet:
         fleet.collect(minimum=4, maximum=4)
-        time.sleep(1.5)  # an evaluation, a long update
+        time.sleep(2.5)  # an evaluation, a long update
         # Two chunks lie ready; each that is taken is followed by the order of another one.
         assert len(fleet._workers[0]._calls) == 2
         chunks = fleet.collect(minimum=12, maximum=12)
