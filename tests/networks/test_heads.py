@@ -10,7 +10,7 @@ from gymnasium import spaces
 
 from triax.networks.distributions import Bernoulli, Categorical, Distribution, Joint, SquashedGaussian
 from triax.networks.functional import FunctionalNetwork
-from triax.networks.heads import ActionHead, ActionHeadConfig, bounded_log_std
+from triax.networks.heads import ActionHead, ActionHeadConfig, LogStdBounds, bounded_log_std
 from triax.random import derive_key
 from triax.spaces import BoxLeaf, ImageLeaf, SpaceSpec, UnsupportedSpace, space_spec
 
@@ -69,9 +69,17 @@ def test_trap_03_log_std_is_bounded_by_a_curve_that_is_alive(low: float, initial
         )
 
 
+def test_trap_03_log_std_is_cut_off_at_its_bounds() -> None:
+    config = ActionHeadConfig(initial_log_std=-1.0, lowest_log_std=-3.0, highest_log_std=1.0, log_std_bounds="clip")
+    raw = jnp.asarray([-2.5, -1.5, 0.0, 1.5, 2.5])
+    np.testing.assert_allclose(bounded_log_std(raw=raw, config=config), [-3.0, -2.5, -1.0, 0.5, 1.0])
+
+
+@pytest.mark.parametrize("bounds", ["smooth", "clip"])
 @pytest.mark.parametrize("raw", [-1e30, 1e30])
-def test_trap_03_extreme_outputs_give_no_nan(raw: float) -> None:
-    value, slope = jax.value_and_grad(lambda x: bounded_log_std(raw=x, config=ActionHeadConfig()))(jnp.float32(raw))
+def test_trap_03_extreme_outputs_give_no_nan(raw: float, bounds: LogStdBounds) -> None:
+    config = ActionHeadConfig(log_std_bounds=bounds)
+    value, slope = jax.value_and_grad(lambda x: bounded_log_std(raw=x, config=config))(jnp.float32(raw))
     assert np.isfinite(value)
     assert -10.0 <= float(value) <= 2.0
     assert np.isfinite(slope)

@@ -7,7 +7,7 @@ import dataclasses
 import math
 import types
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, assert_never
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,8 @@ from triax.networks.distributions import Bernoulli, Categorical, Distribution, J
 from triax.networks.mlp import Initialisation, kernel_initialiser
 from triax.spaces import BinaryLeaf, BoxLeaf, DiscreteLeaf, SpaceSpec, UnsupportedSpace
 from triax.trees import Tree
+
+LogStdBounds = Literal["smooth", "clip"]
 
 NOTHING: Mapping[str, Any] = types.MappingProxyType({})
 
@@ -34,6 +36,8 @@ class ActionHeadConfig:
     """log σ stays above this."""
     highest_log_std: float = 2.0
     """log σ stays below this."""
+    log_std_bounds: LogStdBounds = "smooth"
+    """How it is kept there: by a curve whose slope is never 0, or cut off, as the literature on SAC has it."""
     initialisation: Initialisation = "lecun_normal"
     """How the weights begin."""
     scale: float = 1.0
@@ -63,7 +67,8 @@ class ActionHeadConfig:
 class ActionHead(nnx.Module):
     """A linear layer whose outputs are the parameters of a distribution over an action tree.
 
-    log σ is bounded by the smooth curve of Chua et al. 2018 (appendix A.1), close to the identity between the bounds::
+    log σ is cut off at its bounds, or bounded by the smooth curve of Chua et al. 2018 (appendix A.1), close to the
+    identity between them::
 
         y = c − softplus(c − x);   log σ = lowest + softplus(y − lowest)
 
@@ -125,12 +130,22 @@ class ActionHead(nnx.Module):
 
 
 def bounded_log_std(*, raw: Float[Array, "..."], config: ActionHeadConfig) -> Float[Array, "..."]:
-    """Bound log σ by a smooth curve; see :class:`ActionHead`.
+    """Bound log σ; see :class:`ActionHead`.
 
     :param raw: any real numbers; 0 stands for ``initial_log_std``.
     :param config: the bounds.
     :return: numbers between the bounds.
     """
+    match config.log_std_bounds:
+        case "clip":
+            return jnp.clip(config.initial_log_std + raw, config.lowest_log_std, config.highest_log_std)
+        case "smooth":
+            return _smoothly_bounded(raw=raw, config=config)
+        case unknown:
+            assert_never(unknown)
+
+
+def _smoothly_bounded(*, raw: Array, config: ActionHeadConfig) -> Array:
     low, high, initial = config.lowest_log_std, config.highest_log_std, config.initial_log_std
     # The lower softplus adds a little at the upper end (much, if the bounds are close): the upper one stops before it.
     ceiling = low + _inverse_softplus(high - low)
