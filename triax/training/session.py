@@ -11,6 +11,7 @@ from triax.datasets import load_dataset
 from triax.environments import EnvironmentConfig
 from triax.evaluation import Evaluator, render_episode
 from triax.random import derive_seed
+from triax.rollout.processes.spawning import check_not_imported_by_child
 from triax.runs import (
     CheckpointStore,
     EnvironmentDescription,
@@ -65,6 +66,7 @@ def train(*, experiment: Experiment, run_directory: Path | str | None = None) ->
     :raises RunDirectoryError: if the folder holds something already.
     :raises ValueError: if the experiment cannot work; the message names the field, the value and the remedy.
     """
+    check_not_imported_by_child()
     description = describe(experiment)
     placement = placement_of(experiment.device)
     with placement.computing(), contextlib.closing(build(experiment=experiment, placement=placement)) as parts:
@@ -94,6 +96,7 @@ def resume(
     :raises CheckpointDamaged: if the checkpoint is not as it was written; the message offers another.
     :raises TrainingInterrupted: on Ctrl-C or ``kill``, after a checkpoint was made.
     """
+    check_not_imported_by_child()
     run = RunDirectory.open(Path(run_directory))
     document: Any = run.document()
     if not allow_changed_source:

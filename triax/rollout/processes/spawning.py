@@ -22,6 +22,10 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 """Held back while a process is started."""
 
 
+class BegunByImport(ValueError):
+    """A file that does its work when it is imported, too."""
+
+
 def start_child(*, target: Callable[..., None], arguments: Mapping[str, Any], name: str) -> SpawnProcess:
     """Start a process that is spawned, has JAX on the processor only, and holds signals back at first.
 
@@ -37,6 +41,19 @@ def start_child(*, target: Callable[..., None], arguments: Mapping[str, Any], na
     with _signals_wait(), _variables(**VARIABLES):
         process.start()
     return process
+
+
+def check_not_imported_by_child() -> None:
+    """Refuse to begin something in a process that has come no further than importing the main module.
+
+    :raises BegunByImport: if this is such a process.
+    """
+    process = multiprocessing.current_process()
+    if getattr(process, "_inheriting", False):  # what multiprocessing itself asks before it starts a process
+        raise BegunByImport(
+            f"{process.name} imports the file that was started, and that begins a training of its own; put the call of "
+            'triax.main or triax.train in that file under `if __name__ == "__main__":`.'
+        )
 
 
 def end_child(process: SpawnProcess, *, deadline: float) -> None:

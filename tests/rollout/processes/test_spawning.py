@@ -1,0 +1,30 @@
+"""Processes beside the trainer: how they begin."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+UNGUARDED = """
+import triax
+
+triax.train(
+    experiment=triax.Experiment(
+        name="unguarded",
+        learner=triax.SACConfig(warmup_steps=10),
+        environment=triax.EnvironmentConfig(id="Pendulum-v1"),
+        rollout=triax.RolloutConfig(backend="processes"),
+        total_steps=20,
+    ),
+    run_directory="run",
+)
+"""
+
+
+def test_a_file_that_trains_when_it_is_imported_is_refused_by_its_workers(tmp_path: Path) -> None:
+    (tmp_path / "unguarded.py").write_text(UNGUARDED)
+    ended = subprocess.run(
+        [sys.executable, "unguarded.py"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert ended.returncode == 1
+    assert 'put the call of triax.main or triax.train in that file under `if __name__ == "__main__":`' in ended.stderr
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["run"]
