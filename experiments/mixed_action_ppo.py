@@ -1,6 +1,6 @@
 """PPO in MixedAction2D as it is: which axis to move along or "done" (discrete), and by how much (continuous).
 
-A random policy succeeds in 0.7 % of episodes.
+A random policy succeeds in 0.8 % of episodes.
 """
 
 import triax
@@ -10,7 +10,6 @@ experiment = triax.Experiment(
     learner=triax.PPOConfig(
         steps=256,
         minibatch_size=512,
-        epochs=10,
         entropy_coefficient=0.01,
         normalise_observations=True,
         optimizer=triax.OptimizerConfig(learning_rate=1e-3, max_gradient_norm=0.5, epsilon=1e-5),

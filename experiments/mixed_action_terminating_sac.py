@@ -1,6 +1,6 @@
 """SAC on MixedAction2D made continuous, with "done": scores for the choices, then the amounts.
 
-The agent must move into the target zone and then declare that it is done. A random policy succeeds in 0.7 % of
+The agent must move into the target zone and then declare that it is done. A random policy succeeds in 0.9 % of
 episodes, and "done" anywhere else costs 100: a policy that learns early never says it again. So it acts at random for
 long enough to have seen successes, three-step returns and two updates a step spread them, and more entropy than usual
 keeps it trying.

@@ -78,6 +78,9 @@ def test_the_readme_shows_a_complete_experiment() -> None:
 
     assert len(experiment.splitlines()) <= 25
     assert experiment.rstrip().endswith("triax.main(experiment)")
+    # It is the file that the commands below it run.
+    file = (ROOT / "experiments" / "mixed_action_ppo.py").read_text()
+    assert experiment == file[file.index("import triax") :]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=IDENTIFIERS)
