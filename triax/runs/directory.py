@@ -20,7 +20,7 @@ from triax.runs.errors import RunDirectoryError
 from triax.runs.files import JSON, aside_of, encode_json, read_json_object, write_atomically
 from triax.runs.locks import Locked, exclusive
 
-_EXPERIMENT, _LOCK = "experiment.json", ".lock"
+_EXPERIMENT, _LOCK, _REACHED = "experiment.json", ".lock", ".reached"
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,11 @@ class RunDirectory:
     def episodes_path(self) -> Path:
         """The rows of the episodes of training."""
         return self.path / "episodes.jsonl"
+
+    @property
+    def reached_path(self) -> Path:
+        """How many environment steps the run has taken in."""
+        return self.path / _REACHED
 
     @property
     def tensorboard_path(self) -> Path:

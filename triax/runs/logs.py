@@ -15,6 +15,7 @@ from triax.runs.directory import RunDirectory
 from triax.runs.errors import LogError, TensorBoardFailed
 from triax.runs.files import JSON
 from triax.runs.jsonlines import JsonLines, read_rows
+from triax.runs.reached import ReachedSteps
 from triax.runs.rows import EpisodeRow, EvaluationRow, MetricsRow
 from triax.runs.tensorboard import TensorBoardWriter
 
@@ -61,6 +62,7 @@ class RunLogs:
     """The writer of a run's logs; for the process that trains alone.
 
     :param directory: the run's directory.
+    :ivar reached: how far the run had come, which is known after a crash, too.
     :raises OSError: if the files cannot be opened.
     """
 
@@ -69,6 +71,7 @@ class RunLogs:
         self._evaluations = JsonLines(directory.evaluations_path)
         self._episodes = JsonLines(directory.episodes_path)
         self._tensorboard = TensorBoardWriter(directory.tensorboard_path)
+        self.reached = ReachedSteps(directory.reached_path)
 
     def append_metrics(self, row: MetricsRow) -> None:
         """Log the learner's metrics.
@@ -144,6 +147,7 @@ class RunLogs:
         self._evaluations.close()
         self._episodes.close()
         self._tensorboard.close()
+        self.reached.close()
 
     def _mirror(self, *, step: int, scalars: Mapping[str, float]) -> None:
         try:

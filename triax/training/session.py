@@ -25,7 +25,6 @@ from triax.runs import (
     environment_description,
     plot_run,
     read_evaluations,
-    read_metrics,
     write_video,
 )
 from triax.training.building import Parts, build
@@ -227,19 +226,22 @@ def _train(
             progress=progress,
             stop=stop,
         )
+        reached = logs.reached.steps
         if checkpoint is None:
             store.discard_after(-1)
             logs.cut_back(LogLengths(), environment_steps=-1)
+            begun = "begun anew, for want of a checkpoint" if reached > 0 else ""
         else:
             counters: Any = store.counters(checkpoint)
             state = store.load(steps=checkpoint, part=TRAINING_PART, template=parts.loop.state(), exact_shapes=False)
             store.discard_after(checkpoint)
             trainer.restore(state=state, counters=counters)
-            reached = max((row.environment_steps for row in read_metrics(run)), default=0)
             logs.cut_back(LogLengths.from_json(counters["logs"]), environment_steps=parts.loop.steps)
-            lost = reached - parts.loop.counters.environment_steps
-            said = f"; {lost:,} or more environment steps after it are lost, and made anew" if lost > 0 else ""
-            progress.say(f"resumed from checkpoint {checkpoint}{said}")
+            begun = f"resumed from checkpoint {checkpoint}"
+        logs.reached.steps = parts.loop.counters.environment_steps
+        if begun:
+            lost = reached - logs.reached.steps
+            progress.say(begun + (f"; {lost:,} environment steps are lost, and made anew" if lost > 0 else ""))
         return trainer.run()
 
 

@@ -115,6 +115,7 @@ class Trainer:
                 if self._saved_steps != self._loop.steps:
                     self._save_checkpoint()
                 raise
+            self._logs.reached.steps = self._loop.counters.environment_steps
             self._means.add(iteration=iteration)
             self._log_episodes(iteration)
             self._finished = iteration.finished or self._finished
