@@ -18,7 +18,7 @@ import pytest
 import tyro
 
 import triax
-from triax import cli
+from triax import cli, commands
 from triax.environments.probes import ActionProbe, NanProbe, RaisingProbe
 
 
@@ -107,6 +107,26 @@ def test_the_newest_run_is_the_default(run: Callable[..., Outcome]) -> None:
     assert "no run of small lies under runs" in run("evaluate").err
     assert run("train").code == 0
     assert run("evaluate", "--episodes", "2").code == 0
+
+
+def _run_of(path: Path, *, name: str, seconds: float) -> None:
+    """Write what is looked at to find a run."""
+    path.mkdir(parents=True)
+    (path / "experiment.json").write_text(json.dumps({"name": name}))
+    os.utime(path / "experiment.json", (seconds, seconds))
+
+
+@pytest.mark.parametrize("name", ["pend", "pend long", "pend-long"])
+def test_the_newest_run_is_that_of_the_very_name(name: str, tmp_path: Path) -> None:
+    for age, other in enumerate(("pend", "pend long", "pend-long")):
+        for trial in (1, 2):
+            folder = tmp_path / f"{other.replace(' ', '-')}-2026010{trial}-00000{age}"
+            _run_of(folder, name=other, seconds=10.0 * age + trial)
+    newest = commands.newest_run(name=name, root=tmp_path)
+    assert json.loads((newest / "experiment.json").read_text())["name"] == name
+    assert "-20260102-" in newest.name
+    with pytest.raises(ValueError, match="no run of pen lies under"):
+        commands.newest_run(name="pen", root=tmp_path)
 
 
 def test_record_makes_a_dataset_to_clone_from(

@@ -250,9 +250,8 @@ def newest_run(*, name: str, root: Path = Path("runs")) -> Path:
     :return: its directory.
     :raises ValueError: if there is none.
     """
-    found: list[tuple[float, Path]] = []
-    for document in root.glob(f"{name}-*/experiment.json"):
-        found.append((document.stat().st_mtime, document.parent))
-    if not found:
-        raise ValueError(f"no run of {name} lies under {root}/; name one with --run-directory, or train first.")
-    return max(found)[1]
+    newest_first = sorted(root.glob("*/experiment.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for run in (RunDirectory.open(path.parent) for path in newest_first):
+        if run.document().get("name") == name:
+            return run.path
+    raise ValueError(f"no run of {name} lies under {root}/; name one with --run-directory, or train first.")
