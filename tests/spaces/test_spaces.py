@@ -393,6 +393,30 @@ def test_a_refusal_names_space_leaf_and_reason(space: Space, role: Role, reason:
     assert str(whole) in str(nested.value)
 
 
+class UnboundedAction(gymnasium.Env[Any, Any]):
+    """An environment that declares no bounds; it keeps the action of its last step."""
+
+    observation_space = spaces.Discrete(2)
+    action_space = spaces.Box(-np.inf, np.inf, (2,), dtype=np.float64)
+
+    def step(self, action: Any) -> tuple[int, float, bool, bool, dict[str, Any]]:
+        self.action = action
+        return 0, 0.0, False, False, {}
+
+
+def test_an_unbounded_action_can_be_learned_with_the_wrapper_that_the_refusal_names() -> None:
+    environment = UnboundedAction()
+    with pytest.raises(UnsupportedSpace) as refused:
+        space_spec(space=environment.action_space, role="action")
+    remedy = str(refused.value).partition("by a wrapper: ")[2].removesuffix(".")
+
+    bounded = eval(remedy, {"environment": environment, "gymnasium": gymnasium, "numpy": np})
+
+    (action,) = space_spec(space=bounded.action_space, role="action").batch_to_outside(np.array([[-1.0, 0.5]], "f4"))
+    bounded.step(action)
+    np.testing.assert_array_equal(environment.action, [-1.0, 0.5])
+
+
 # Properties of any space
 
 

@@ -127,8 +127,9 @@ def _box_leaf(*, space: spaces.Box, role: Role, refuse: Callable[[str], Unsuppor
             raise refuse("an integer Box as an action is a MultiDiscrete; declare it as one.")
         if not np.all(np.isfinite(space.low) & np.isfinite(space.high)):
             raise refuse(
-                "an action's Box needs finite bounds, since actions are scaled from [-1, 1]; wrap the environment with "
-                "gymnasium.wrappers.RescaleAction or ClipAction, or declare the bounds."
+                "an action's Box needs finite bounds, since actions are scaled from [-1, 1]; declare those that are "
+                "meant, here -1 and 1, by a wrapper: gymnasium.wrappers.TransformAction(environment, numpy.asarray, "
+                f"gymnasium.spaces.Box(-1.0, 1.0, {shape}))."
             )
         if np.any(np.maximum(np.abs(space.low), np.abs(space.high)).astype(np.float64) > LARGEST_BOUND):
             raise refuse(f"an action's bounds must be within ±{LARGEST_BOUND:g}; declare the bounds that are meant.")
