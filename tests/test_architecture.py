@@ -16,7 +16,7 @@ BASE = frozenset({"trees", "compilation", "random", "spaces", "types"})
 EVERYONE = frozenset(
     BASE
     | {"networks", "objectives", "learners", "environments", "rollout", "replay", "datasets", "evaluation", "runs"}
-    | {"statistics", "training", "launch", "exits", "commands", "cli", "__init__"}
+    | {"statistics", "programs", "training", "launch", "exits", "commands", "cli", "__init__"}
 )
 
 MAY_KNOW: dict[str, frozenset[str]] = {
@@ -24,6 +24,7 @@ MAY_KNOW: dict[str, frozenset[str]] = {
     "compilation": frozenset(),
     "random": frozenset(),
     "statistics": frozenset(),
+    "programs": frozenset(),
     "spaces": frozenset({"trees"}),
     "types": frozenset({"trees", "random", "spaces"}),
     "networks": BASE,

@@ -20,6 +20,7 @@ import tyro
 import triax
 from triax import cli, commands
 from triax.environments.probes import ActionProbe, NanProbe, RaisingProbe
+from triax.programs import installed
 
 
 class LocalProbe(ActionProbe):
@@ -107,6 +108,20 @@ def test_the_newest_run_is_the_default(run: Callable[..., Outcome]) -> None:
     assert "no run of small lies under runs" in run("evaluate").err
     assert run("train").code == 0
     assert run("evaluate", "--episodes", "2").code == 0
+
+
+def test_what_is_said_at_the_end_works_with_a_bare_path(
+    run: Callable[..., Outcome], finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(finished, "a run")
+    monkeypatch.setenv("PATH", os.defpath)
+    said = run("resume", "a run", experiment=None).out
+    assert ("tensorboard --logdir" in said) == (installed("tensorboard") is not None)
+    (line,) = [line.strip() for line in said.splitlines() if " evaluate " in line]
+    bare = {"PATH": os.defpath, "PYTHONPATH": os.pathsep.join(sys.path), "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run(line, shell=True, env=bare, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "over 100 episodes" in done.stdout
 
 
 def _run_of(path: Path, *, name: str, seconds: float) -> None:

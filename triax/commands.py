@@ -3,6 +3,7 @@
 import abc
 import dataclasses
 import functools
+import shlex
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -11,6 +12,7 @@ import tyro
 
 from triax.datasets import DatasetNotes
 from triax.evaluation import EvaluationConfig, Evaluator, render_episode
+from triax.programs import installed, triax_command
 from triax.runs import RunDirectory, compare_runs, plot_run, write_video
 from triax.training.agent import load_agent
 from triax.training.recording import RecordingLimits, record_dataset
@@ -233,13 +235,14 @@ def report(result: TrainingResult) -> None:
     path = result.run_directory
     for picture in sorted([*path.glob("plots/*"), *path.glob("videos/*")], key=lambda file: file.stat().st_mtime):
         print(f"  {picture}")
-    print(
-        "next:\n"
-        f"  triax watch {path}\n"
-        f"  triax evaluate {path} --episodes 100\n"
-        f"  triax plot {path} OTHER_RUN ...\n"
-        f"  tensorboard --logdir {path}"
-    )
+    following = [
+        triax_command("watch", path),
+        triax_command("evaluate", path, "--episodes", "100"),
+        triax_command("plot", path, "OTHER_RUN", "..."),
+    ]
+    if tensorboard := installed("tensorboard"):
+        following.append(f"{tensorboard} --logdir {shlex.quote(str(path))}")
+    print("\n  ".join(["next:", *following]))
 
 
 def newest_run(*, name: str, root: Path = Path("runs")) -> Path:

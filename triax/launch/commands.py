@@ -2,6 +2,8 @@
 
 import abc
 import dataclasses
+import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from triax.launch.folder import JobState, LaunchFolder
 from triax.launch.jobs import Job, Sweep
 from triax.launch.progress import Line, count_states, make_table, read_progress
 from triax.launch.survey import Standing, survey
+from triax.programs import installed
 from triax.statistics import Statistic
 
 
@@ -156,4 +159,5 @@ def call_of(sweep: Sweep) -> str:
     :return: the beginning of a command.
     """
     here = Path.cwd()
-    return f"python {sweep.script.relative_to(here) if sweep.script.is_relative_to(here) else sweep.script}"
+    script = sweep.script.relative_to(here) if sweep.script.is_relative_to(here) else sweep.script
+    return f"{installed('python') or shlex.quote(sys.executable)} {shlex.quote(str(script))}"

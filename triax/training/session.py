@@ -10,6 +10,7 @@ import triax
 from triax.datasets import load_dataset
 from triax.environments import EnvironmentConfig
 from triax.evaluation import Evaluator, render_episode
+from triax.programs import triax_command
 from triax.random import derive_seed
 from triax.rollout.processes.spawning import check_not_imported_by_child
 from triax.runs import (
@@ -194,7 +195,7 @@ def _run(*, experiment: Experiment, parts: Parts, run: RunDirectory, checkpoint:
         if outcome.interrupted:
             raise TrainingInterrupted(
                 f"{outcome.reason}; checkpoint {store.resolve('last', full=True)} is saved. Go on with: "
-                f"triax resume {run.path}"
+                f"{triax_command('resume', run.path)}"
             )
         plot_run(run)
         if experiment.loop.video and experiment.environment is not None:
