@@ -23,7 +23,7 @@ from triax.runs import environment_description
 from triax.statistics import bootstrap_interval
 
 EXPERIMENT = "mixed_action_sets_ppo"
-TRAINED_ON = {"1-6": [], "1-12": ["--environment.arguments.objects", "1", "12"]}
+TRAINED_ON = {"1-6": [], "1-12": ["--environment.arguments", "objects", "(1, 12)"]}
 """The options of each agent's training, by the numbers of objects that it sees."""
 
 PLAYED_ON = {"1-6": (1, 6), "7-12": (7, 12)}

@@ -16,7 +16,7 @@ BASE = frozenset({"trees", "compilation", "random", "spaces", "types"})
 EVERYONE = frozenset(
     BASE
     | {"networks", "objectives", "learners", "environments", "rollout", "replay", "datasets", "evaluation", "runs"}
-    | {"statistics", "programs", "training", "launch", "exits", "commands", "cli", "__init__"}
+    | {"statistics", "programs", "training", "launch", "exits", "commands", "options", "cli", "__init__"}
 )
 
 MAY_KNOW: dict[str, frozenset[str]] = {
@@ -36,10 +36,11 @@ MAY_KNOW: dict[str, frozenset[str]] = {
     "datasets": BASE | {"replay"},
     "evaluation": BASE | {"environments", "rollout", "statistics"},
     "runs": BASE | {"statistics"},
-    "training": EVERYONE - {"cli", "commands", "exits", "launch"},
+    "training": EVERYONE - {"cli", "commands", "options", "exits", "launch"},
     "exits": EVERYONE - {"cli", "commands", "launch"},
     "launch": EVERYONE - {"cli", "commands"},
     "commands": EVERYONE - {"cli"},
+    "options": BASE | {"learners", "networks"},
     "cli": EVERYONE,
     "__main__": EVERYONE,
     "__init__": EVERYONE,

@@ -1,31 +1,38 @@
 """The command line as a user meets it: what works, and the mistakes that users make, each one clear message and a
 code."""
 
+import ast
 import dataclasses
 import errno
 import json
 import os
+import re
+import runpy
+import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import gymnasium
 import numpy as np
 import pytest
-import tyro
 
 import triax
 from triax import cli, commands
+from triax.datasets import DatasetConfig
 from triax.environments.probes import ActionProbe, NanProbe, RaisingProbe
+from triax.options import code_only
 from triax.programs import installed
 
 
 class LocalProbe(ActionProbe):
     """An environment whose source is not installed, as that of a user's experiment."""
 
+
+EXPERIMENTS = sorted((Path(__file__).parent.parent / "experiments").glob("*.py"))
 
 SMALL = triax.NetworkConfig(torso=triax.MLPConfig(hidden=(8,)))
 EXPERIMENT = triax.Experiment(
@@ -164,6 +171,94 @@ def test_record_makes_a_dataset_to_clone_from(
     assert "small/expert-v0" in missing.err
 
 
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[triax.Experiment]:
+    """What would have been trained."""
+    experiments: list[triax.Experiment] = []
+    monkeypatch.setattr(cli, "train", lambda *, experiment, run_directory: experiments.append(experiment))
+    monkeypatch.setattr(commands, "report", lambda result: None)
+    return experiments
+
+
+def test_what_the_file_has_none_of_is_named_by_its_id(
+    run: Callable[..., Outcome], told: list[triax.Experiment]
+) -> None:
+    assert run("train", "--prefill", "small/a-v0", "--dataset", "small/b-v0").code == 0
+    (cloning,) = told
+    assert (cloning.prefill, cloning.dataset) == (DatasetConfig(id="small/a-v0"), DatasetConfig(id="small/b-v0"))
+    assert run("train", "--dataset.id", "small/c-v0", "--dataset.episodes", "3", experiment=cloning).code == 0
+    assert told[1].dataset == DatasetConfig(id="small/c-v0", episodes=3)
+    recorded = dataclasses.replace(cloning, environment=None)
+    assert run("train", "--environment", "Pendulum-v1", experiment=recorded).code == 0
+    assert told[2].environment == triax.EnvironmentConfig(id="Pendulum-v1")
+
+
+def test_arguments_of_the_environment_are_pairs_beside_those_of_the_file(
+    run: Callable[..., Outcome], told: list[triax.Experiment]
+) -> None:
+    assert run("train", "--environment.arguments", "low", "-3", "size", "(1, 2.5)", "--seed", "4").code == 0
+    assert run("train", "--environment.arguments", "actions", "'mixed'").code == 0
+    first, second = told
+    assert first.environment == triax.EnvironmentConfig(
+        factory=LocalProbe, arguments={"actions": "continuous", "low": -3, "size": (1, 2.5)}
+    )
+    assert first.seed == 4
+    assert second.environment == triax.EnvironmentConfig(factory=LocalProbe, arguments={"actions": "mixed"})
+
+
+def commands_in_docstrings() -> list[tuple[str, str]]:
+    """List the command lines that experiments describe."""
+    return [
+        (path.name, line.strip())
+        for path in EXPERIMENTS
+        for line in (ast.get_docstring(ast.parse(path.read_text())) or "").splitlines()
+        if line.startswith(("    python ", "    triax "))
+    ]
+
+
+@pytest.mark.parametrize(("file", "line"), commands_in_docstrings())
+def test_commands_in_docstrings_of_experiments_are_understood(
+    file: str,
+    line: str,
+    run: Callable[..., Outcome],
+    told: list[triax.Experiment],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for kind in cli.RUN_COMMANDS.values():
+        monkeypatch.setattr(kind, "run", lambda self, run_directory: None)
+    program, *words = shlex.split(line)
+    experiment = None
+    if program == "python":
+        experiment = runpy.run_path(str(EXPERIMENTS[0].parents[1] / words.pop(0)))["experiment"]
+    said = run(*words, experiment=experiment)
+    assert said.code == 0, f"{line} in {file}: {said.err}"
+
+
+def test_an_experiments_docstring_is_found() -> None:
+    assert ("pendulum_bc.py", "triax record runs/expert --dataset pendulum/expert-v0 --episodes 20") in (
+        commands_in_docstrings()
+    )
+
+
+def leaves(value: Any, *, path: str) -> Iterator[str]:
+    """List the options that a config's fields would have."""
+    if dataclasses.is_dataclass(value):
+        for field in dataclasses.fields(value):
+            yield from leaves(getattr(value, field.name), path=f"{path}.{field.name.replace('_', '-')}")
+    else:
+        yield path
+
+
+@pytest.mark.parametrize("name", ["pendulum_sac", "mixed_action_sets_ppo"])
+def test_every_field_is_an_option_or_named_as_code(name: str, run: Callable[..., Outcome]) -> None:
+    experiment = runpy.run_path(str(EXPERIMENTS[0].with_stem(name)))["experiment"]
+    shown = set(re.findall(r"--[\w.-]+", run("train", "--help", experiment=experiment).out))
+    for field in (field.name for field in dataclasses.fields(experiment)):
+        for leaf in leaves(getattr(experiment, field), path=f"--{field.replace('_', '-')}"):
+            is_unset_part = leaf == "--learner.critic-optimizer"
+            assert leaf in shown or code_only([leaf]) or is_unset_part, leaf
+
+
 @pytest.mark.parametrize("command", ["train", "resume", "watch", "evaluate", "plot", "record"])
 def test_every_command_has_help(command: str, run: Callable[..., Outcome]) -> None:
     said = run(command, "--help")
@@ -180,20 +275,6 @@ def test_help_names_the_fields_that_other_programs_rely_on(run: Callable[..., Ou
         assert flag in said
 
 
-def test_a_scheduled_number_is_one_option() -> None:
-    schedule = triax.LinearSchedule(initial=0.5, final=0.25, updates=100)
-    with cli.TYPES:
-        for words, expected in (("0.25", 0.25), ("0.5:0.25:100", schedule)):
-            for default in (0.01, schedule):
-                learner = tyro.cli(
-                    triax.PPOConfig,
-                    args=["--entropy-coefficient", words],
-                    default=triax.PPOConfig(entropy_coefficient=default),
-                    config=cli.CONFIG,
-                )
-                assert learner.entropy_coefficient == expected
-
-
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
@@ -203,6 +284,10 @@ def test_a_scheduled_number_is_one_option() -> None:
         (("train", "--replay.capacity", "10"), 1, "batch_size is 16 and the replay's capacity is 10"),
         (("evaluate", "--run-directory", "nowhere"), 1, "nowhere is not a run directory"),
         (("fly",), 2, "fly"),
+        (("train", "--environment.wrappers", "x"), 2, "--environment.wrappers is no option: it holds what is made in"),
+        (("train", "--learner.actor_optimizer.parts=x"), 2, "--learner.actor-optimizer.parts is no option"),
+        (("train", "--environment.arguments", "actions"), 2, "'actions' has no value"),
+        (("train", "--environment.arguments", "actions", "continuous"), 2, "continuous is no value as Python writes"),
     ],
 )
 def test_wrong_arguments(arguments: tuple[str, ...], code: int, message: str, run: Callable[..., Outcome]) -> None:

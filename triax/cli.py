@@ -6,6 +6,7 @@ codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
 
 import dataclasses
 import functools
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
@@ -13,8 +14,10 @@ from typing import Annotated, Any, TypeAlias
 import tyro
 
 from triax import commands
+from triax.datasets import DatasetConfig
+from triax.environments import EnvironmentConfig
 from triax.exits import orderly_end
-from triax.learners.terms import LinearSchedule, Scheduled
+from triax.options import TYPES, code_only
 from triax.training.experiment import Experiment
 from triax.training.session import train
 
@@ -23,41 +26,20 @@ Subcommand: TypeAlias = Callable[..., Callable[[], None]]
 
 CONFIG = (tyro.conf.AvoidSubcommands, tyro.conf.SuppressFixed)
 
-TYPES = tyro.constructors.ConstructorRegistry()
-"""How options are read whose types tyro does not know."""
-
-
-@TYPES.primitive_rule
-def _scheduled(info: tyro.constructors.PrimitiveTypeInfo) -> "tyro.constructors.PrimitiveConstructorSpec[Any] | None":
-    """Read a number, or a schedule as INITIAL:FINAL:UPDATES."""
-    if info.type != Scheduled:
-        return None
-
-    def read(words: list[str]) -> Scheduled:
-        initial, *rest = words[0].split(":")
-        if not rest:
-            return float(initial)
-        final, updates = rest
-        return LinearSchedule(initial=float(initial), final=float(final), updates=int(updates))
-
-    def write(value: Scheduled) -> list[str]:
-        return [f"{value.initial}:{value.final}:{value.updates}" if isinstance(value, LinearSchedule) else str(value)]
-
-    return tyro.constructors.PrimitiveConstructorSpec(
-        nargs=1,
-        metavar="FLOAT|INITIAL:FINAL:UPDATES",
-        instance_from_str=read,
-        is_instance=lambda value: isinstance(value, float | int | LinearSchedule),
-        str_from_instance=write,
-    )
-
-
 RUN_COMMANDS: dict[str, type[commands.RunCommand]] = {
     "resume": commands.Resume,
     "watch": commands.Watch,
     "evaluate": commands.Evaluate,
     "record": commands.Record,
 }
+
+
+BY_ID: dict[str, Callable[..., Any]] = {
+    "environment": EnvironmentConfig,
+    "dataset": DatasetConfig,
+    "prefill": DatasetConfig,
+}
+"""What an experiment whose file has none of it can be given by its id."""
 
 
 def main(experiment: Experiment | None = None) -> None:
@@ -72,6 +54,9 @@ def main(experiment: Experiment | None = None) -> None:
         program, subcommands = None, _experiment_commands(experiment)
         description = f"The experiment {experiment.name}."
     with orderly_end():
+        if name := code_only(sys.argv[1:]):
+            print(f"{name} is no option: it holds what is made in Python. Set it in the file.", file=sys.stderr)
+            sys.exit(2)
         with TYPES:
             chosen = tyro.extras.subcommand_cli_from_dict(
                 subcommands, prog=program, description=description, config=CONFIG
@@ -84,21 +69,35 @@ def _installed_commands() -> dict[str, Subcommand]:
 
 
 def _experiment_commands(experiment: Experiment) -> dict[str, Subcommand]:
-    def do(self: Any) -> None:
-        commands.report(train(experiment=self.experiment, run_directory=self.run_directory))
+    missing = [name for name in BY_ID if getattr(experiment, name) is None]
 
+    def do(self: Any) -> None:
+        given = {name: BY_ID[name](id=getattr(self, name)) for name in missing if getattr(self, name) is not None}
+        told = dataclasses.replace(self.experiment, **given)
+        commands.report(train(experiment=_with_arguments(told, of=experiment), run_directory=self.run_directory))
+
+    by_id = Annotated[str | None, tyro.conf.arg(help="Its id; the experiment's file has none.")]
     place = "A new or empty folder; by default one under runs/, named by the experiment and the time."
     train_command = dataclasses.make_dataclass(
         "Train",
         [
             ("experiment", Annotated[Experiment, tyro.conf.arg(name="")], dataclasses.field(default=experiment)),
             ("run_directory", Annotated[Path | None, tyro.conf.arg(help=place)], dataclasses.field(default=None)),
+            *((name, by_id, dataclasses.field(default=None)) for name in missing),
         ],
         kw_only=True,
         namespace={"__doc__": "Train from the beginning.", "__call__": do},
     )
     kinds = RUN_COMMANDS | {"plot": commands.Plot}
     return {"train": train_command} | {name: _with_default(kind, experiment=experiment) for name, kind in kinds.items()}
+
+
+def _with_arguments(told: Experiment, *, of: Experiment) -> Experiment:
+    """Keep the arguments of the file's environment that the command line does not name."""
+    if told.environment is None or of.environment is None:
+        return told
+    arguments = {**of.environment.arguments, **told.environment.arguments}
+    return dataclasses.replace(told, environment=dataclasses.replace(told.environment, arguments=arguments))
 
 
 def _positional(kind: type[commands.RunCommand]) -> Subcommand:
