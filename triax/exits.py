@@ -18,6 +18,7 @@ from triax.runs import RunError
 from triax.training.importing import CannotImport
 from triax.training.interrupts import TrainingInterrupted
 from triax.training.metrics import Diverged
+from triax.training.wandb import WandbNotInstalled
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C or ``kill``."""
@@ -33,6 +34,7 @@ EXPECTED_ERRORS = (
     RayNotInstalled,
     ReplayTooLarge,
     RunError,
+    WandbNotInstalled,
     WorkersFailed,
 )
 """Errors whose message tells the user what to do. All others show where they came from."""

@@ -7,6 +7,7 @@ from triax.training.experts import ExpertRun
 from triax.training.interrupts import TrainingInterrupted
 from triax.training.loading import LoadConfig
 from triax.training.session import TrainingResult, resume, train
+from triax.training.wandb import WandbCallback
 
 __all__ = [
     "Agent",
@@ -20,6 +21,7 @@ __all__ = [
     "TrainingInterrupted",
     "TrainingResult",
     "TrainingView",
+    "WandbCallback",
     "load_agent",
     "resume",
     "train",
