@@ -33,7 +33,7 @@ MAY_KNOW: dict[str, frozenset[str]] = {
     "environments": BASE,
     "rollout": BASE,
     "replay": BASE,
-    "datasets": BASE | {"replay"},
+    "datasets": BASE | {"replay", "programs"},
     "evaluation": BASE | {"environments", "rollout", "statistics"},
     "runs": BASE | {"statistics"},
     "training": EVERYONE - {"cli", "commands", "options", "exits", "launch"},

@@ -16,6 +16,7 @@ import numpy as np
 from triax.datasets.checking import check_files
 from triax.datasets.dataset import Dataset, choose_episodes, join_trajectories
 from triax.datasets.files import data_folder, datasets_root, list_datasets
+from triax.programs import installed, triax_command
 from triax.spaces import BoxLeaf, DiscreteLeaf, Leaf, Role, SpaceSpec, space_spec
 from triax.trees import Tree, tree_map
 from triax.types import Trajectory
@@ -77,7 +78,8 @@ def load_dataset(
         there = ", ".join(list_datasets(root=config.root)) or "none"
         raise FileNotFoundError(
             f"there is no dataset {config.id!r} in {datasets_root(root=config.root)}; there are: {there}. Record one "
-            f"with `triax record`, or fetch a public one with `minari download {config.id}`."
+            f"with `{triax_command('record')}`, or fetch a public one with `{installed('minari') or 'minari'} download "
+            f"{config.id}`."
         )
     check_files(id=config.id, folder=folder)
     from minari.dataset.minari_storage import MinariStorage  # slow to import
