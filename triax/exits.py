@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from triax.environments import MissingDependency
 from triax.replay import ReplayTooLarge
-from triax.rollout import EnvironmentFailed, NonFiniteExperience, WorkersFailed
+from triax.rollout import EnvironmentFailed, NonFiniteAction, NonFiniteExperience, WorkersFailed
 from triax.rollout.cluster import RayNotInstalled
 from triax.runs import RunError
 from triax.training.importing import CannotImport
@@ -30,6 +30,7 @@ EXPECTED_ERRORS = (
     Diverged,
     EnvironmentFailed,
     MissingDependency,
+    NonFiniteAction,
     NonFiniteExperience,
     RayNotInstalled,
     ReplayTooLarge,

@@ -2,16 +2,17 @@
 
 import pickle
 import traceback
+from functools import partial
 from typing import Any
 
 import gymnasium
 import numpy as np
 import pytest
-from rollout_helpers import Ending, Scripted, batch_of, flags
+from rollout_helpers import Ending, Scripted, batch_of, flags, specs_of
 
-from triax.environments.probes import NanProbe, ProbeFailure, RaisingProbe
+from triax.environments.probes import ConstantRewardProbe, NanProbe, ProbeFailure, RaisingProbe
 from triax.random import episode_seed
-from triax.rollout import EnvironmentFailed, NonFiniteExperience
+from triax.rollout import EnvironmentFailed, NonFiniteAction, NonFiniteExperience
 
 NOTHING = np.zeros(2, np.int32)
 
@@ -140,6 +141,35 @@ def test_the_row_that_is_not_finite_is_found_among_many_and_rewards_are_looked_a
         made[-2].broken = broken  # type: ignore[attr-defined]
         with pytest.raises(NonFiniteExperience, match=f"{message} in environment 1, episode 0"):
             batch.step(np.zeros(3, np.int32))
+        batch.close()
+
+
+def test_an_environment_is_not_blamed_for_an_action_that_is_no_number() -> None:
+    class Echoing(Scripted):
+        """Shows its action."""
+
+        action_space = gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float32)
+        shown: Any = (0.0, 0.0)
+
+        def observe(self) -> Any:
+            return np.array(self.shown, np.float64)
+
+        def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+            self.shown = action
+            return super().step(action)
+
+    broken = np.array([[0.0, 0.0], [0.0, np.nan]], np.float32)
+    refusing = partial(ConstantRewardProbe, actions="nested")
+    choices, bits, _ = specs_of(refusing)[1].zeros(batch_shape=(2,))
+    cases: tuple[tuple[Any, Any], ...] = (
+        (Echoing, broken),
+        (partial(gymnasium.make, "Pendulum-v1"), broken[:, 1:]),
+        (refusing, (choices, bits, {"amount": broken[:, 1:]})),
+    )
+    for make, action in cases:
+        batch = batch_of(make=make, count=2)
+        with pytest.raises(NonFiniteAction, match=r"^the policy's action is not finite in environment 1, .*nan"):
+            batch.step(action)
         batch.close()
 
 

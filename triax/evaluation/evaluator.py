@@ -98,6 +98,7 @@ class Evaluator:
         :return: what was found; None if it was stopped.
         :raises EnvironmentFailed: if an environment raises.
         :raises NonFiniteExperience: if an observation or a reward is NaN or infinite.
+        :raises NonFiniteAction: in the place of these, if the action is.
         """
         played = self._play(parameters=parameters, evaluation_seed=evaluation_seed, stop=stop)
         if played is None:

@@ -6,7 +6,13 @@ from triax.rollout.environments import EnvironmentBatch, EnvironmentBatchState, 
 from triax.rollout.fleet import Fleet, FleetReport, RolloutConfig
 from triax.rollout.inline import InlineFleet, InlineFleetState
 from triax.rollout.resuming import Resumable, UnfaithfulEnvironment
-from triax.rollout.seeded import EnvironmentFailed, EpisodePlace, MakeEnvironment, NonFiniteExperience
+from triax.rollout.seeded import (
+    EnvironmentFailed,
+    EpisodePlace,
+    MakeEnvironment,
+    NonFiniteAction,
+    NonFiniteExperience,
+)
 from triax.rollout.supervision import CannotSendToWorkers, RestartBudget, SupervisionConfig, WorkersFailed
 
 __all__ = [
@@ -24,6 +30,7 @@ __all__ = [
     "InlineFleet",
     "InlineFleetState",
     "MakeEnvironment",
+    "NonFiniteAction",
     "NonFiniteExperience",
     "RestartBudget",
     "Resumable",

@@ -154,6 +154,7 @@ class EnvironmentBatch:
         :raises EnvironmentFailed: if an environment raises, or an observation is not as its space declares, or allows
             no choice.
         :raises NonFiniteExperience: if an observation or a reward is NaN or infinite.
+        :raises NonFiniteAction: in the place of these, if the action is.
         """
         self._log.append(action)
         outside = self._action_spec.unstack_to_outside(action)

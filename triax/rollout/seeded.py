@@ -41,6 +41,11 @@ class EpisodePlace:
     step: int
     last_action: Any
 
+    @property
+    def action_is_finite(self) -> bool:
+        """Whether the last action has neither NaN nor infinity in it."""
+        return all(bool(np.isfinite(leaf).all()) for leaf in jax.tree.leaves(self.last_action))
+
     def __str__(self) -> str:
         action = "the reset" if self.step == 0 else f"action {self.last_action!r}"
         return (
@@ -69,6 +74,10 @@ class EnvironmentFailed(_PlacedError):
 
 class NonFiniteExperience(_PlacedError):
     """An observation or a reward was NaN or infinite."""
+
+
+class NonFiniteAction(_PlacedError):
+    """An environment failed, or gave what is not finite, upon an action that was NaN or infinite itself."""
 
 
 class SeededEnvironment:
@@ -147,6 +156,7 @@ class SeededEnvironment:
         :param action: in the environment's units.
         :raises EnvironmentFailed: if the environment raises.
         :raises NonFiniteExperience: if the reward is NaN or infinite.
+        :raises NonFiniteAction: in the place of either, if the action is.
         """
         self.length += 1
         self._last_action = action
@@ -173,13 +183,15 @@ class SeededEnvironment:
         if ended != self.ended:
             self.terminated, self.truncated = False, ended
 
-    def non_finite(self, what: str) -> NonFiniteExperience:
+    def non_finite(self, what: str) -> NonFiniteExperience | NonFiniteAction:
         """Make the error for a number that is not one.
 
         :param what: which number.
         :return: the error, to be raised.
         """
         place = self.place
+        if not place.action_is_finite:
+            return _non_finite_action(place)
         return NonFiniteExperience(f"{what} in {place}; the observation is {self.observation!r}", place)
 
     def failure(self, what: str) -> EnvironmentFailed:
@@ -204,9 +216,15 @@ class SeededEnvironment:
         self.length = 0
         self.undiscounted_return = 0.0
 
-    def _failure(self, error: Exception) -> EnvironmentFailed:
+    def _failure(self, error: Exception) -> EnvironmentFailed | NonFiniteAction:
         place = self.place
+        if not place.action_is_finite:
+            return _non_finite_action(place)
         return EnvironmentFailed(f"{type(error).__name__}: {error}; raised in {place}", place)
+
+
+def _non_finite_action(place: EpisodePlace) -> NonFiniteAction:
+    return NonFiniteAction(f"the policy's action is not finite in {place}", place)
 
 
 def stack_observations(*, environments: Sequence[SeededEnvironment], spec: SpaceSpec) -> Tree:
@@ -216,6 +234,7 @@ def stack_observations(*, environments: Sequence[SeededEnvironment], spec: Space
     :param spec: the observations' spec.
     :return: inside form, [B, ...], in arrays of its own.
     :raises NonFiniteExperience: if a number is NaN or infinite.
+    :raises NonFiniteAction: in the place of that, if the action before it is.
     :raises EnvironmentFailed: if a set has more or fewer elements than its space declares.
     :raises ValueError: if the observations do not have the shapes that their space promises.
     """

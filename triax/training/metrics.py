@@ -13,7 +13,7 @@ from triax.trees import Tree
 
 
 class Diverged(RuntimeError):
-    """A learner's metrics are no longer finite numbers."""
+    """What a learner has come to are no finite numbers any more."""
 
 
 class MetricMeans:
@@ -40,24 +40,27 @@ class MetricMeans:
             self._maximum_lag = max(self._maximum_lag, lag)
         self._rejected_steps += iteration.rejected_steps
 
+    def check(self) -> None:
+        """Look at what was taken in since the last row.
+
+        :raises Diverged: if a metric is not finite, with its name.
+        """
+        self._bring_to_host()
+        broken = [f"{name} = {total}" for name, total in sorted(self._sums.items()) if not math.isfinite(total)]
+        if broken:
+            raise Diverged(", ".join(broken))
+
     def take(self) -> dict[str, float]:
         """Compute the means, and begin anew.
 
         :return: by name, sorted.
         :raises Diverged: if a metric is not finite.
         """
-        self._bring_to_host()
+        self.check()
         means = {name: self._sums[name] / self._counts[name] for name in sorted(self._sums)}
         if "policy_lag" in means:
             means |= {"policy_lag_maximum": float(self._maximum_lag), "rejected_steps": float(self._rejected_steps)}
         self._sums, self._counts, self._maximum_lag, self._rejected_steps = {}, {}, 0, 0
-        broken = [name for name, value in means.items() if not math.isfinite(value)]
-        if broken:
-            raise Diverged(
-                f"learning diverged: {', '.join(f'{name} = {means[name]}' for name in broken)}. Lower the "
-                "learning rate, "
-                "clip the gradient's norm, or scale the rewards; the last checkpoint is from before."
-            )
         return means
 
     def state(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from triax.environments import EnvironmentConfig
 from triax.evaluation import Evaluator, render_episode
 from triax.programs import triax_command
 from triax.random import derive_seed
+from triax.rollout import NonFiniteAction
 from triax.rollout.processes.spawning import check_not_imported_by_child
 from triax.runs import (
     CheckpointStore,
@@ -21,6 +22,7 @@ from triax.runs import (
     NoCheckpoint,
     Progress,
     RunDirectory,
+    RunError,
     RunLogs,
     default_run_directory,
     environment_description,
@@ -36,6 +38,7 @@ from triax.training.experiment import Experiment
 from triax.training.importing import check_sources, main_module_name, resolver, source_hashes
 from triax.training.interrupts import StopRequest, TrainingInterrupted
 from triax.training.loading import loaded_parameters
+from triax.training.metrics import Diverged
 from triax.training.trainer import TRAINING_PART, Trainer, TrainingOutcome
 
 FORMAT = 1
@@ -63,6 +66,7 @@ def train(*, experiment: Experiment, run_directory: Path | str | None = None) ->
     :param run_directory: a new or empty folder; None makes one under ``runs/``.
     :return: where the results lie.
     :raises TrainingInterrupted: on Ctrl-C or ``kill``, after a checkpoint was made.
+    :raises Diverged: if what is learned is not finite; the message names the last checkpoint, which is from before.
     :raises RunDirectoryError: if the folder holds something already.
     :raises ValueError: if the experiment cannot work; the message names the field, the value and the remedy.
     """
@@ -183,15 +187,21 @@ def _run(*, experiment: Experiment, parts: Parts, run: RunDirectory, checkpoint:
             progress.say(f"run directory: {run.path}")
             for note in parts.notes:
                 progress.say(note)
-            outcome = _train(
-                experiment=experiment,
-                parts=parts,
-                run=run,
-                store=store,
-                progress=progress,
-                stop=stop,
-                checkpoint=checkpoint,
-            )
+            try:
+                outcome = _train(
+                    experiment=experiment,
+                    parts=parts,
+                    run=run,
+                    store=store,
+                    progress=progress,
+                    stop=stop,
+                    checkpoint=checkpoint,
+                )
+            except (Diverged, NonFiniteAction) as error:
+                raise Diverged(
+                    f"learning diverged: {error}. Lower the learning rate, clip the gradient's norm, or scale the "
+                    f"rewards. {_way_on(run=run, store=store)}"
+                ) from error
         if outcome.interrupted:
             raise TrainingInterrupted(
                 f"{outcome.reason}; checkpoint {store.resolve('last', full=True)} is saved. Go on with: "
@@ -205,6 +215,18 @@ def _run(*, experiment: Experiment, parts: Parts, run: RunDirectory, checkpoint:
                 # Whatever a renderer does on a machine without a display, the training is done and saved.
                 warnings.warn(f"no video was made: {type(error).__name__}: {error}", stacklevel=2)
     return TrainingResult(run_directory=run.path, evaluations=read_evaluations(run), reason=outcome.reason)
+
+
+def _way_on(*, run: RunDirectory, store: CheckpointStore) -> str:
+    """Say from which checkpoint a run that has diverged can go on; all that were made are from before."""
+    try:
+        steps = store.resolve("last", full=True)
+    except RunError:
+        return "There is no checkpoint from before."
+    return (
+        f"Checkpoint {steps} is from before: `triax resume {run.path}` goes on from it with the same settings; a new "
+        "run with others can begin with parts of it (Experiment.load)."
+    )
 
 
 def _train(

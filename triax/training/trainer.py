@@ -11,6 +11,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import jax.numpy as jnp
+import numpy as np
+
 from triax.rollout import WorkersFailed
 from triax.runs import (
     CheckpointFailed,
@@ -27,10 +30,10 @@ from triax.training.evaluating import AGENT_PART, Evaluated, Evaluating, PinnedP
 from triax.training.experiment import Experiment
 from triax.training.interrupts import StopRequest
 from triax.training.loops import Counters, Iteration, Loop, LoopState
-from triax.training.metrics import MetricMeans
+from triax.training.metrics import Diverged, MetricMeans
 from triax.training.rates import Rates
 from triax.training.schedule import Schedule
-from triax.trees import to_numpy
+from triax.trees import leaves_by_path, to_numpy
 
 TRAINING_PART = "training"
 """The checkpoint's part that going on needs."""
@@ -95,6 +98,7 @@ class Trainer:
         """Train until the steps are used up, a stop condition holds, or a signal comes.
 
         :return: how it ended. A checkpoint of the end has been made, if the disk took it.
+        :raises Diverged: if what was learned is not finite. It is neither evaluated nor saved.
         """
         self._started = time.monotonic()
         self._rates.begin(
@@ -112,8 +116,7 @@ class Trainer:
                 if self._stop.interrupted:
                     break  # The signal went to the workers, too.
                 # What was learnt is kept; the error then ends the run.
-                if self._saved_steps != self._loop.steps:
-                    self._save_checkpoint()
+                self._save_what_is_new()
                 raise
             self._logs.reached.steps = self._loop.counters.environment_steps
             self._means.add(iteration=iteration)
@@ -121,8 +124,7 @@ class Trainer:
             self._finished = iteration.finished or self._finished
             note = f"return {iteration.episodes[-1].undiscounted_return:.4g}" if iteration.episodes else None
             self._progress.update(steps=self._loop.steps, note=note)
-        if self._saved_steps != self._loop.steps:
-            self._save_checkpoint()
+        self._save_what_is_new()
         for callback in self._experiment.callbacks:
             callback.on_end(self._view())
         return TrainingOutcome(reason=self._stop.reason or self._finished or "done", interrupted=self._stop.interrupted)
@@ -151,6 +153,9 @@ class Trainer:
         if after is not None and self._wall_seconds() >= after:
             self._finished = self._finished or f"{after:g} seconds are over"
         at_end = steps >= self._experiment.total_steps or self._finished is not None
+        evaluates = self._evaluating is not None and self._evaluating.schedule.due(steps=steps, at_end=at_end)
+        if evaluates or self._checkpoints.due(steps=steps, at_end=at_end):
+            self._check_finite()
         now_is_best = False
         for evaluated in self._evaluated(at_end=at_end):
             self._log_evaluation(evaluated)
@@ -234,6 +239,18 @@ class Trainer:
             except TensorBoardFailed as error:
                 self._progress.say(f"warning: {error}. The row stands in its log.")
             del self._unwritten[0]
+
+    def _check_finite(self) -> None:
+        """Refuse what is not to be evaluated or saved: here its numbers go to the host in any case."""
+        self._means.check()
+        for path, leaf in leaves_by_path(to_numpy(self._loop.policy_parameters())).items():
+            if jnp.issubdtype(leaf.dtype, jnp.inexact) and not np.isfinite(leaf).all():
+                raise Diverged(f"the policy's parameters {path} are not finite")
+
+    def _save_what_is_new(self) -> None:
+        if self._saved_steps != self._loop.steps:
+            self._check_finite()
+            self._save_checkpoint()
 
     def _save_checkpoint(self) -> None:
         steps, scored = self._loop.steps, self._scored
