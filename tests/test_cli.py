@@ -12,6 +12,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -342,6 +343,41 @@ def test_a_changed_source_is_refused(run: Callable[..., Outcome], finished: Path
     assert said.code == 1
     assert "has changed since the run began" in said.err
     assert run("resume", "a", "--allow-changed-source", experiment=None).code == 0
+
+
+def test_an_edited_file_is_refused_from_another_folder_too(
+    run: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = Path.cwd() / "project" / "edited_file.py"
+    file.parent.mkdir()
+    file.write_text("STEPS = 8\n")
+    small = dataclasses.replace(
+        EXPERIMENT,
+        learner=triax.PPOConfig(steps=8, minibatch_size=8, actor=SMALL, critic=SMALL),
+        rollout=triax.RolloutConfig(environments_per_worker=1),
+        total_steps=8,
+        evaluation=triax.EvaluationConfig(episodes=1, at_start=False),
+    )
+    with monkeypatch.context() as started:
+        # As Python starts the file in its folder.
+        main = types.ModuleType("__main__")
+        main.__file__ = str(file)
+        started.setitem(sys.modules, "__main__", main)
+        started.chdir(file.parent)
+        triax.train(experiment=small, run_directory="a")
+    commands = (("resume", "project/a"), None), (("resume", "--run-directory", "project/a"), EXPERIMENT)
+    assert run("resume", "project/a", experiment=None).code == 0
+    file.write_text("STEPS = 4\n")
+    for words, experiment in commands:
+        said = run(*words, experiment=experiment)
+        assert said.code == 1
+        assert f"{file} has changed since the run began" in said.err
+    file.unlink()
+    for words, experiment in commands:
+        said = run(*words, experiment=experiment)
+        assert said.code == 1
+        assert "Resume from the folder in which the run was started, or say --allow-changed-source" in said.err
+    assert run("resume", "project/a", "--allow-changed-source", experiment=None).code == 0
 
 
 @pytest.mark.parametrize(

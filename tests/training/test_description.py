@@ -20,9 +20,10 @@ from triax.training.importing import (
     CannotImport,
     SourceChanged,
     check_sources,
+    own_sources,
     resolve_registered,
     resolver,
-    source_hashes,
+    source_hash,
 )
 
 
@@ -103,11 +104,24 @@ def test_a_changed_source_is_refused_before_it_is_imported(tmp_path: Path, monke
     monkeypatch.chdir(tmp_path)
     module = tmp_path / "changing_experiment.py"
     module.write_text("VALUE = 1\n")
-    hashes = source_hashes({"changing_experiment"})
-    check_sources(stored=hashes)
-    module.write_text("raise AssertionError('imported')\n")
-    with pytest.raises(SourceChanged, match=r"changing_experiment\.py has changed"):
-        check_sources(stored=hashes)
+    sources = own_sources({"changing_experiment", "numpy", "triax"})
+    assert sources == {"changing_experiment": module}
+    hashes = {"changing_experiment": source_hash(module)}
+    paths = {"changing_experiment": str(module)}
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for folder, known in ((tmp_path, {}), (tmp_path, paths), (elsewhere, paths)):
+        monkeypatch.chdir(folder)
+        module.write_text("VALUE = 1\n")
+        check_sources(hashes=hashes, paths=known)
+        module.write_text("raise AssertionError('imported')\n")
+        with pytest.raises(SourceChanged, match=r"changing_experiment\.py has changed"):
+            check_sources(hashes=hashes, paths=known)
+    with pytest.raises(SourceChanged, match=r"no module 'changing_experiment' from .*elsewhere, so .*Resume from the"):
+        check_sources(hashes=hashes, paths={})
+    module.unlink()
+    with pytest.raises(SourceChanged, match=r"elsewhere, nor is there .*changing_experiment.py, so that nothing tells"):
+        check_sources(hashes=hashes, paths=paths)
 
 
 def test_nothing_is_imported_from_the_run_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

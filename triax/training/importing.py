@@ -3,7 +3,7 @@
 What a run stores is a name such as ``experiments.pendulum:make_environment``. When it is resumed, the name is looked
 up from where the user stands: among what is loaded, in the import path, and in the current folder. The source found
 is compared by hash with the source of then *before* it is imported, and nothing inside the run directory is ever
-imported.
+imported. Where no module of that name is found, the source is compared at the place where it was then.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ class CannotImport(ImportError):
 
 
 class SourceChanged(ValueError):
-    """The Python source of an experiment is not what it was when the run began."""
+    """The Python source of an experiment is not what it was when the run began, or that cannot be told."""
 
 
 def importable_name(value: Any) -> str:
@@ -59,29 +59,43 @@ def main_module_name() -> str:
     return ".".join(path.relative_to(root).with_suffix("").parts)
 
 
-def source_hashes(modules: set[str]) -> dict[str, str]:
-    """Hash the sources of modules, those of installed packages left out.
+def own_sources(modules: set[str]) -> dict[str, Path]:
+    """Find the sources of modules, those of installed packages left out.
 
     :param modules: dotted names.
-    :return: SHA-256 by name.
+    :return: absolute paths by name.
     """
-    hashes = {}
-    for name in sorted(modules):
-        path = _source_path(name)
-        if path is not None and not _is_installed(path):
-            hashes[name] = hashlib.sha256(path.read_bytes()).hexdigest()
-    return hashes
+    found = {name: _source_path(name) for name in sorted(modules)}
+    return {name: path for name, path in found.items() if path is not None and not _is_installed(path)}
 
 
-def check_sources(*, stored: Mapping[str, str]) -> None:
-    """Compare the sources of now with those of then; modules that cannot be found are not compared.
+def source_hash(path: Path) -> str:
+    """Hash a source.
 
-    :param stored: what :func:`source_hashes` gave then.
-    :raises SourceChanged: if one differs.
+    :param path: the file.
+    :return: its SHA-256.
     """
-    for name, then in stored.items():
-        path = _source_path(name)
-        if path is not None and hashlib.sha256(path.read_bytes()).hexdigest() != then:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def check_sources(*, hashes: Mapping[str, str], paths: Mapping[str, str]) -> None:
+    """Compare the sources of now with those of then: those that would be imported, or else those at their old places.
+
+    :param hashes: what :func:`source_hash` gave then, by the modules' names.
+    :param paths: where they were then; may lack some.
+    :raises SourceChanged: if one differs, or is nowhere.
+    """
+    for name, then in hashes.items():
+        before = Path(paths[name]) if name in paths else None
+        path = _source_path(name) or before
+        if path is None or not path.is_file():
+            place = "" if before is None else f", nor is there {before}"
+            raise SourceChanged(
+                f"Python finds no module {name!r} from {Path.cwd()}{place}, so that nothing tells whether it has "
+                "changed since the run began. Resume from the folder in which the run was started, or say "
+                "--allow-changed-source to go on with what the run stored."
+            )
+        if source_hash(path) != then:
             raise SourceChanged(
                 f"{path} has changed since the run began, so that resuming would not continue the same "
                 "experiment. Take the "

@@ -35,7 +35,7 @@ from triax.training.description import describe, named_modules, restore
 from triax.training.devices import placement_of
 from triax.training.evaluating import BackgroundEvaluating, Evaluating, InlineEvaluating
 from triax.training.experiment import Experiment
-from triax.training.importing import check_sources, main_module_name, resolver, source_hashes
+from triax.training.importing import check_sources, main_module_name, own_sources, resolver, source_hash
 from triax.training.interrupts import StopRequest, TrainingInterrupted
 from triax.training.loading import loaded_parameters
 from triax.training.metrics import Diverged
@@ -96,7 +96,7 @@ def resume(
         experiment says. A checkpoint does not depend on the devices; sums differ between them by rounding.
     :return: where the results lie.
     :raises RunDirectoryError: if it is not a run directory, or another process trains in it.
-    :raises SourceChanged: if the source has changed.
+    :raises SourceChanged: if the source has changed, or is nowhere to be found.
     :raises CheckpointDamaged: if the checkpoint is not as it was written; the message offers another.
     :raises TrainingInterrupted: on Ctrl-C or ``kill``, after a checkpoint was made.
     """
@@ -104,7 +104,7 @@ def resume(
     run = RunDirectory.open(Path(run_directory))
     document: Any = run.document()
     if not allow_changed_source:
-        check_sources(stored=document["sources"])
+        check_sources(hashes=document["sources"], paths=document.get("source_paths", {}))
     experiment: Experiment = restore(document["experiment"], resolve=resolver(run_directory=run.path))
     placement = placement_of(device or experiment.device)
     machine = environment_description(devices=placement.devices)
@@ -159,7 +159,7 @@ def stored_environment(*, run: RunDirectory) -> EnvironmentConfig:
 
 
 def _document(*, experiment: Experiment, description: Any, parts: Parts) -> dict[str, Any]:
-    modules = named_modules(description) | {main_module_name()}
+    sources = own_sources(named_modules(description) | {main_module_name()})
     return {
         "format": FORMAT,
         "triax": triax.__version__,
@@ -167,7 +167,8 @@ def _document(*, experiment: Experiment, description: Any, parts: Parts) -> dict
         "seed": experiment.seed,
         "experiment": description,
         "module": main_module_name(),
-        "sources": source_hashes(modules),
+        "sources": {name: source_hash(path) for name, path in sources.items()},
+        "source_paths": {name: str(path) for name, path in sources.items()},
         "spec": {"observation": parts.spec.observation.describe(), "action": parts.spec.action.describe()},
         "machine": environment_description(devices=parts.loop.placement.devices).to_json(),
     }
