@@ -6,16 +6,19 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
 import contextlib
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NoReturn
 
-from triax.environments import MissingDependency
+import triax
+from triax.environments import EnvironmentNotMade, MissingDependency
 from triax.replay import ReplayTooLarge
 from triax.rollout import EnvironmentFailed, NonFiniteAction, NonFiniteExperience, WorkersFailed
 from triax.rollout.cluster import RayNotInstalled
 from triax.runs import RunError
-from triax.training.importing import CannotImport
+from triax.training.importing import CannotImport, is_installed
 from triax.training.interrupts import TrainingInterrupted
 from triax.training.metrics import Diverged
 from triax.training.wandb import WandbNotInstalled
@@ -62,7 +65,34 @@ def orderly_end() -> Iterator[None]:
     except EXPECTED_ERRORS as error:
         if os.environ.get("TRIAX_TRACEBACK"):
             raise
-        _end(f"error: {error}", code=1)
+        _end(f"error: {error}{_frames(error)}{_hint(error)}", code=1)
+
+
+def _frames(error: Exception) -> str:
+    """Write where the user's own code failed, as a traceback does.
+
+    :param error: what ends the command.
+    :return: a line break and two lines a frame; of an environment that is not the user's, the last frame.
+    """
+    if error.__cause__ is None or not isinstance(error, EnvironmentFailed | EnvironmentNotMade):
+        return ""
+    frames = traceback.extract_tb(error.__cause__.__traceback__)
+    shown = [frame for frame in frames if not is_installed(Path(frame.filename).resolve())]
+    if isinstance(error, EnvironmentFailed):
+        shown = shown or [frame for frame in frames if not _is_own(frame)][-1:]
+    return "\n" + "".join(traceback.format_list(shown)).rstrip() if shown else ""
+
+
+def _hint(error: Exception) -> str:
+    """Say how to see where an error comes from that is not one of Triax's, with a message for the user."""
+    origin = traceback.extract_tb(error.__traceback__)[-1]
+    if _is_own(origin) and (origin.line or "").startswith("raise "):
+        return ""
+    return f"\n({type(error).__name__}; with TRIAX_TRACEBACK=1 in the environment, all of its traceback is shown)"
+
+
+def _is_own(frame: traceback.FrameSummary) -> bool:
+    return Path(frame.filename).resolve().is_relative_to(Path(triax.__file__).resolve().parent)
 
 
 def _end(message: str, *, code: int) -> NoReturn:

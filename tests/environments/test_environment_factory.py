@@ -13,6 +13,7 @@ from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 
 from triax.environments import (
     EnvironmentConfig,
+    EnvironmentNotMade,
     MissingDependency,
     MixedAction2D,
     TerminatingContinuousAction,
@@ -145,6 +146,33 @@ def test_wrappers_that_are_no_tuple_of_callables_are_refused(wrappers: Any) -> N
 )
 def test_what_is_no_environment_is_refused(config: EnvironmentConfig, field: str) -> None:
     with pytest.raises(TypeError, match=rf"`{field}` returned .* which is not a gymnasium.Env"):
+        config.make()
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (
+            EnvironmentConfig(id="Pendulum-v1", arguments={"gravity": 9.0}),
+            r"^environment.arguments=\{'gravity': 9.0\}: the environment 'Pendulum-v1' fails with them: "
+            r"PendulumEnv.__init__\(\) got an unexpected keyword argument 'gravity'\. Give it",
+        ),
+        (
+            EnvironmentConfig(factory=MixedAction2D, arguments={"gravity": 9.0}),
+            r"^environment.arguments=\{'gravity': 9.0\}: the factory <class .*MixedAction2D'> .* argument 'gravity'",
+        ),
+        (
+            EnvironmentConfig(factory=make_any, arguments={"gravity": 9.0}),
+            r"^environment.arguments=\{'gravity': 9.0\}: the factory <function make_any .* argument 'gravity'",
+        ),
+        (
+            EnvironmentConfig(id="Pendulum-v1", wrappers=(TimeLimit,)),  # type: ignore[arg-type]
+            r"^environment.wrappers: <class .*TimeLimit'> .* missing .* 'max_episode_steps'\. .*functools.partial",
+        ),
+    ],
+)
+def test_arguments_that_are_refused(config: EnvironmentConfig, message: str) -> None:
+    with pytest.raises(EnvironmentNotMade, match=message):
         config.make()
 
 

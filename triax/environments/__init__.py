@@ -13,7 +13,7 @@ from triax.environments.adjustable import register_adjustable
 from triax.environments.declaring import DeclareMask, DeclareSet, MaskFromInfo, PaddedSet
 from triax.environments.discretised_actions import BangBangAction, DiscreteAction, LevelAction
 from triax.environments.dm_control import dm_control_environment
-from triax.environments.factory import EnvironmentConfig, MissingDependency, UnknownEnvironment
+from triax.environments.factory import EnvironmentConfig, EnvironmentNotMade, MissingDependency, UnknownEnvironment
 from triax.environments.mixed_action import MixedAction2D, register_mixed_action
 from triax.environments.mixed_action_sets import MixedActionSets2D, register_mixed_action_sets
 from triax.environments.triangles import Triangles, register_triangles
@@ -27,6 +27,7 @@ __all__ = [
     "DeclareSet",
     "DiscreteAction",
     "EnvironmentConfig",
+    "EnvironmentNotMade",
     "ImageFolder",
     "LevelAction",
     "MaskFromInfo",

@@ -23,6 +23,10 @@ class UnknownEnvironment(ValueError):
     """The id names no environment that Gymnasium knows of."""
 
 
+class EnvironmentNotMade(ValueError):
+    """The environment, its factory or a wrapper failed upon what it was given (a TypeError, which is the cause)."""
+
+
 class MissingDependency(ImportError):
     """The environment exists, and a package that it needs is not installed."""
 
@@ -74,12 +78,20 @@ class EnvironmentConfig:
         :return: a new environment, which the caller closes.
         :raises UnknownEnvironment: if the id is not registered.
         :raises MissingDependency: if a package that the environment needs is not installed.
+        :raises EnvironmentNotMade: if the environment, the factory or a wrapper refuses its arguments.
         :raises ValueError: if the factory does not take a render mode and one is asked for.
         :raises TypeError: if the factory or a wrapper returns something else than an environment.
         """
         environment = self._make_registered(render_mode) if self.id is not None else self._make_own(render_mode)
         for wrapper in self.wrappers:
-            environment = _expect_environment(made=wrapper(environment), maker=wrapper, field_name="wrappers")
+            try:
+                made = wrapper(environment)
+            except TypeError as error:
+                raise EnvironmentNotMade(
+                    f"environment.wrappers: {wrapper!r} cannot be put around the environment: {error}. A wrapper is "
+                    "given the environment alone; give it the rest by functools.partial."
+                ) from error
+            environment = _expect_environment(made=made, maker=wrapper, field_name="wrappers")
         return environment
 
     def _make_registered(self, render_mode: str | None) -> gymnasium.Env[Any, Any]:
@@ -99,6 +111,10 @@ class EnvironmentConfig:
             raise _unknown(environment_id=self.id, reason=str(error)) from error
         except (gymnasium.error.DependencyNotInstalled, ImportError) as error:
             raise _missing(name=f"the environment {self.id!r}", reason=str(error)) from error
+        except TypeError as error:
+            # Gymnasium raises another one from the environment's, with the arguments repeated.
+            reason = error.__cause__ or error
+            raise self._refused(by=f"the environment {self.id!r}", mode=render_mode, reason=reason) from reason
 
     def _make_own(self, render_mode: str | None) -> gymnasium.Env[Any, Any]:
         """Make the environment by the user's factory.
@@ -116,6 +132,8 @@ class EnvironmentConfig:
             made = self.factory(**self._arguments(render_mode))
         except gymnasium.error.DependencyNotInstalled as error:
             raise _missing(name=f"the environment of the factory {self.factory!r}", reason=str(error)) from error
+        except TypeError as error:
+            raise self._refused(by=f"the factory {self.factory!r}", mode=render_mode, reason=error) from error
         return _expect_environment(made=made, maker=self.factory, field_name="factory")
 
     def _arguments(self, render_mode: str | None) -> dict[str, Any]:
@@ -125,6 +143,19 @@ class EnvironmentConfig:
         :return: keyword arguments; the render mode that was asked for wins over the one in ``arguments``.
         """
         return dict(self.arguments) if render_mode is None else {**self.arguments, "render_mode": render_mode}
+
+    def _refused(self, *, by: str, mode: str | None, reason: BaseException) -> EnvironmentNotMade:
+        """Write the message for arguments that were refused.
+
+        :param by: what refused them.
+        :param mode: the render mode.
+        :param reason: what it says.
+        :return: the exception, to be raised.
+        """
+        return EnvironmentNotMade(
+            f"environment.arguments={self._arguments(mode)!r}: {by} fails with them: {reason}. Give it the keyword "
+            "arguments that it takes."
+        )
 
 
 def _check_id(environment_id: str) -> None:

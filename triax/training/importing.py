@@ -66,7 +66,7 @@ def own_sources(modules: set[str]) -> dict[str, Path]:
     :return: absolute paths by name.
     """
     found = {name: _source_path(name) for name in sorted(modules)}
-    return {name: path for name, path in found.items() if path is not None and not _is_installed(path)}
+    return {name: path for name, path in found.items() if path is not None and not is_installed(path)}
 
 
 def source_hash(path: Path) -> str:
@@ -101,6 +101,16 @@ def check_sources(*, hashes: Mapping[str, str], paths: Mapping[str, str]) -> Non
                 "experiment. Take the "
                 "old version, start a new run, or say --allow-changed-source to go on with what the run stored."
             )
+
+
+def is_installed(path: Path) -> bool:
+    """Tell whether a source belongs to Triax, to Python or to an installed package, and not to the user.
+
+    :param path: the file.
+    :return: whether it does.
+    """
+    own = Path(triax.__file__).resolve().parent
+    return "site-packages" in path.parts or path.is_relative_to(own) or path.is_relative_to(sys.base_prefix)
 
 
 def resolve_registered(name: str) -> Any:
@@ -178,8 +188,3 @@ def _source_path(module: str) -> Path | None:
             if path.is_file():
                 return path.resolve()
     return None
-
-
-def _is_installed(path: Path) -> bool:
-    own = Path(triax.__file__).resolve().parent
-    return "site-packages" in path.parts or path.is_relative_to(own) or path.is_relative_to(sys.base_prefix)
