@@ -4,8 +4,9 @@ import dataclasses
 import functools
 import os
 import signal
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -129,13 +130,68 @@ def test_requests_are_answered_in_turn_as_in_line() -> None:
     assert found == [expected(action, evaluation_seed=seed) for action, seed in ((0, 5), (1, 5), (1, 6))]
 
 
+def large_parameters_of(action: int) -> Tree:
+    """More than a connection holds: sending them takes until they are read."""
+    return parameters_of(action) | {"rest": np.zeros(3_000_000, np.float32)}
+
+
+def at_once(call: Callable[[], Any]) -> Any:
+    """Call something that must not wait for the evaluator."""
+    returned: list[Any] = []
+    thread = threading.Thread(target=lambda: returned.append(call()), daemon=True)
+    thread.start()
+    thread.join(10.0)
+    assert returned, "the trainer is held up"
+    return returned[0]
+
+
+def wait_for_replacement(evaluator: EvaluatorProcess, *, seconds: float = 60.0) -> None:
+    """Ask for results, as the trainer does, until a process takes the place of the one of now."""
+    process, deadline = evaluator.process, time.monotonic() + seconds
+    while evaluator.process == process:
+        assert time.monotonic() < deadline
+        assert at_once(evaluator.finished) == []
+        time.sleep(0.05)
+
+
 def test_large_parameters_do_not_hold_up_the_trainer() -> None:
     with running() as evaluator:
-        for _ in range(3):
-            evaluator.request(
-                parameters=parameters_of(1) | {"rest": np.zeros(3_000_000, np.float32)}, evaluation_seed=0
-            )
-        assert len(results(evaluator)) == 3
+        evaluator.request(parameters=parameters_of(0), evaluation_seed=5)
+        results(evaluator)
+        assert evaluator.process is not None
+        os.kill(evaluator.process, signal.SIGSTOP)
+        for _ in range(2):
+            at_once(lambda: evaluator.request(parameters=large_parameters_of(1), evaluation_seed=6))
+        assert at_once(evaluator.finished) == []
+        os.kill(evaluator.process, signal.SIGCONT)
+        assert results(evaluator) == 2 * [expected(1, evaluation_seed=6)]
+
+
+def test_an_evaluator_that_is_stopped_while_it_starts_holds_up_nobody_and_is_replaced(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with running(supervision=SupervisionConfig(start_seconds=1.0)) as evaluator:
+        at_once(lambda: evaluator.request(parameters=large_parameters_of(1), evaluation_seed=5))
+        assert evaluator.process is not None
+        os.kill(evaluator.process, signal.SIGSTOP)
+        wait_for_replacement(evaluator)
+    assert "has been at one start for more than 1 s" in capfd.readouterr().err
+
+
+def test_an_evaluator_that_is_stopped_while_it_is_idle_holds_up_nobody_and_is_replaced(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with running() as evaluator:
+        evaluator.request(parameters=parameters_of(0), evaluation_seed=5)
+        results(evaluator)
+        assert evaluator.process is not None
+        os.kill(evaluator.process, signal.SIGSTOP)
+        evaluator._supervision = SupervisionConfig(start_seconds=1.0)  # its first start took longer
+        at_once(lambda: evaluator.request(parameters=large_parameters_of(1), evaluation_seed=5))
+        wait_for_replacement(evaluator)
+        evaluator._supervision = SupervisionConfig()
+        assert results(evaluator) == [expected(1, evaluation_seed=5)]
+    assert "has been at one start for more than 1 s" in capfd.readouterr().err
 
 
 def test_a_killed_evaluator_is_started_again_and_leaves_nothing_out(capfd: pytest.CaptureFixture[str]) -> None:

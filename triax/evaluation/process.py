@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import pickle
 import sys
+import threading
 import time
 from multiprocessing.connection import Connection
 from typing import Any
@@ -136,13 +137,13 @@ class EvaluatorProcess:
 
     def _proceed(self) -> None:
         """Hand over the oldest request, if the process has nothing to do."""
-        if self._life is None:
-            try:
+        try:
+            if self._life is None:
                 self._life = _Life(setup=self._setup, niceness=self._niceness)
-            except OSError as error:
-                raise WorkersFailed(f"the evaluator could not be started: {error}") from error
-        if not self._life.busy:
-            self._life.send(self._requests[0])
+            if not self._life.busy:
+                self._life.send(self._requests[0])
+        except OSError as error:
+            raise WorkersFailed(f"the evaluator could not be started or asked: {error}") from error
 
     def _replace(self, *, reason: str, permanent: bool = False) -> None:
         """End the process; the next request starts another, if the budget allows that.
@@ -199,9 +200,9 @@ class _Life:
     def send(self, request: _Request) -> None:
         # Its time counts from here, and not from when it was last at something.
         self._status.enter(Phase.START)
-        # It waits for this: a request that does not fit the pipe at once is read while it is written.
-        with contextlib.suppress(OSError):  # It is gone, which is noticed when its answer is waited for.
-            self._connection.send(request)
+        # Most requests do not fit the pipe at once: writing them takes until the evaluator reads, which may be never.
+        connection = Connection(os.dup(self._connection.fileno()))
+        threading.Thread(target=_send, args=(connection, request), daemon=True).start()
         self.busy = True
 
     def receive(self, *, seconds: float) -> Evaluation | WorkerFailure | None:
@@ -223,6 +224,12 @@ class _Life:
     def close(self, *, seconds: float) -> None:
         self._open.close()  # The end of its connections ends it, once it has nothing to do.
         end_child(self._process, deadline=time.monotonic() + (0.0 if self.busy else seconds))
+
+
+def _send(connection: Connection, request: _Request) -> None:
+    """Write a request to a connection that nobody else uses or closes."""
+    with connection, contextlib.suppress(OSError):  # It is gone, which is noticed when its answer is waited for.
+        connection.send(request)
 
 
 def run_evaluator(
