@@ -259,6 +259,37 @@ def test_past_the_budget_it_is_not_started_again() -> None:
             kill_and_ask_again()
 
 
+def test_what_was_evaluated_before_it_failed_is_given_out_and_the_failure_comes_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Life:
+        """Answers once, and is gone."""
+
+        busy, is_alive, process_id = False, False, 1
+
+        def __init__(self, **arguments: Any) -> None:
+            self.answers = [expected(1, evaluation_seed=5)]
+
+        def send(self, request: Any) -> None:
+            pass
+
+        def receive(self, *, seconds: float) -> Evaluation | None:
+            return self.answers.pop() if self.answers else None
+
+        def close(self, *, seconds: float) -> None:
+            pass
+
+    monkeypatch.setattr("triax.evaluation.process._Life", Life)
+    with running(supervision=SupervisionConfig(restarts=0)) as evaluator:
+        for _ in range(2):
+            evaluator.request(parameters=parameters_of(1), evaluation_seed=5)
+        assert evaluator.finished(seconds=5.0) == [expected(1, evaluation_seed=5)]
+        for _ in range(2):
+            with pytest.raises(WorkersFailed, match="ended by itself"):
+                evaluator.finished(seconds=5.0)
+        assert evaluator.outstanding == 1
+
+
 def test_an_environment_that_cannot_be_sent_is_refused() -> None:
     probe = CounterProbe()
     with pytest.raises(CannotSendToWorkers, match="the environment cannot be sent"):

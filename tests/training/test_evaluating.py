@@ -1,6 +1,7 @@
 """Evaluations beside training: on exactly the policy of the moment, each once, whoever crashes."""
 
 import collections
+import dataclasses
 import errno
 import json
 from collections.abc import Iterator
@@ -14,7 +15,8 @@ from test_loops import COUNTER, TracedConfig
 import triax
 from triax.evaluation import Evaluation, EvaluatorProcess
 from triax.learners.interface import ReplayPlan, TransitionUnit
-from triax.runs import CheckpointFailed, CheckpointStore
+from triax.rollout import WorkersFailed
+from triax.runs import CheckpointFailed, CheckpointStore, RunDirectory, read_evaluations
 from triax.training.building import Parts, build
 from triax.training.evaluating import AGENT_PART, BackgroundEvaluating, PinnedPolicy
 from triax.training.interrupts import StopRequest
@@ -82,7 +84,7 @@ class Case:
 
     def advance(self, steps: int, *, at_end: bool = False) -> list[tuple[int, float]]:
         now = PinnedPolicy(steps=steps, counters=Counters(environment_steps=steps), wall_seconds=float(steps))
-        done = self.evaluating.advance(now=now, at_end=at_end)
+        done = list(self.evaluating.advance(now=now, at_end=at_end))
         assert [entry.row.environment_steps for entry in done] == [entry.policy.steps for entry in done]
         return [(entry.policy.steps, entry.row.mean) for entry in done]
 
@@ -198,6 +200,51 @@ def test_a_full_disk_leaves_an_evaluation_out_and_says_so(
     assert case.said == ["warning: the disk is full: no evaluation at 0, the next at 10."]
     monkeypatch.undo()
     assert case.advance(10, at_end=True) == [(10, 0.0)]
+
+
+class FailingEvaluator(EvaluatorProcess):
+    """Answers one request, once it is waited for, and fails after that."""
+
+    def __init__(self, **arguments: Any) -> None:
+        self._answered = False
+
+    def request(self, *, parameters: Tree, evaluation_seed: int) -> None:
+        self._fail_if_answered()
+
+    def finished(self, *, seconds: float = 0.0) -> list[Evaluation]:
+        self._fail_if_answered()
+        if seconds == 0.0:
+            return []
+        self._answered = True
+        return [Evaluation(returns=(7.0,), lengths=(3,), successes=None, mean=7.0, interval_low=7.0, interval_high=7.0)]
+
+    def close(self) -> None:
+        pass
+
+    def _fail_if_answered(self) -> None:
+        if self._answered:
+            raise WorkersFailed("the evaluator failed too often")
+
+
+@pytest.mark.parametrize(("total_steps", "outstanding"), [(10, [10]), (200, [10, 20])], ids=["at the end", "before"])
+def test_what_was_evaluated_before_the_evaluator_failed_is_logged(
+    total_steps: int, outstanding: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("triax.training.building.EvaluatorProcess", FailingEvaluator)
+    experiment = dataclasses.replace(
+        EXPERIMENT,
+        total_steps=total_steps,
+        evaluation=triax.EvaluationConfig(interval=10, backend="process"),
+        loop=triax.LoopConfig(video=False),
+    )
+    with pytest.raises(WorkersFailed, match="the evaluator failed too often"):
+        triax.train(experiment=experiment, run_directory=tmp_path / "run")
+    run = RunDirectory.open(tmp_path / "run")
+    assert [(row.environment_steps, row.mean) for row in read_evaluations(run)] == [(0, 7.0)]
+    store = CheckpointStore(run.checkpoints_path, keep_last=1)
+    counters: Any = store.counters(store.resolve("last", full=True))
+    assert [policy["steps"] for policy in counters["evaluating"]["outstanding"]] == outstanding
+    assert counters["logs"]["evaluations"] == (run.path / "evaluations.jsonl").stat().st_size
 
 
 @pytest.mark.parametrize(("field", "value"), [("backend", "thread"), ("when_behind", "drop")])

@@ -78,6 +78,7 @@ class EvaluatorProcess:
         self._budget = RestartBudget(config=supervision)
         self._requests: collections.deque[_Request] = collections.deque()
         self._life: _Life | None = None
+        self._failure: WorkersFailed | None = None
         self._delivered = False
 
     @property
@@ -109,23 +110,20 @@ class EvaluatorProcess:
         """
         evaluations: list[Evaluation] = []
         deadline = time.monotonic() + seconds
-        while self._requests:
-            self._proceed()
-            assert self._life is not None
-            remaining = 0.0 if evaluations else max(0.0, deadline - time.monotonic())
-            found = self._life.receive(seconds=min(0.2, remaining))
-            if isinstance(found, Evaluation):
-                self._requests.popleft()
-                self._delivered = True
-                evaluations.append(found)
-            elif isinstance(found, WorkerFailure):
-                self._replace(reason=f"failed with {found.summary}\n{found.traceback}", permanent=True)
-            elif not self._life.is_alive:
-                self._replace(reason="ended by itself")
-            elif (overdue := self._life.overdue(self._supervision)) is not None:
-                self._replace(reason=overdue)
-            elif evaluations or time.monotonic() >= deadline:
-                break
+        try:
+            while self._requests:
+                self._proceed()
+                remaining = 0.0 if evaluations else max(0.0, deadline - time.monotonic())
+                found = self._receive(seconds=min(0.2, remaining))
+                if found is not None:
+                    evaluations.append(found)
+                elif evaluations or time.monotonic() >= deadline:
+                    break
+        except WorkersFailed as failure:
+            # What came before it is not lost; the next call says so.
+            self._failure = failure
+            if not evaluations:
+                raise
         return evaluations
 
     def close(self) -> None:
@@ -137,6 +135,8 @@ class EvaluatorProcess:
 
     def _proceed(self) -> None:
         """Hand over the oldest request, if the process has nothing to do."""
+        if self._failure is not None:
+            raise self._failure
         try:
             if self._life is None:
                 self._life = _Life(setup=self._setup, niceness=self._niceness)
@@ -144,6 +144,25 @@ class EvaluatorProcess:
                 self._life.send(self._requests[0])
         except OSError as error:
             raise WorkersFailed(f"the evaluator could not be started or asked: {error}") from error
+
+    def _receive(self, *, seconds: float) -> Evaluation | None:
+        """Take the answer to the oldest request; None if it is not here yet. May replace the process.
+
+        :param seconds: how long to wait for it.
+        """
+        assert self._life is not None
+        found = self._life.receive(seconds=seconds)
+        if isinstance(found, Evaluation):
+            self._requests.popleft()
+            self._delivered = True
+            return found
+        if isinstance(found, WorkerFailure):
+            self._replace(reason=f"failed with {found.summary}\n{found.traceback}", permanent=True)
+        elif not self._life.is_alive:
+            self._replace(reason="ended by itself")
+        elif (overdue := self._life.overdue(self._supervision)) is not None:
+            self._replace(reason=overdue)
+        return None
 
     def _replace(self, *, reason: str, permanent: bool = False) -> None:
         """End the process; the next request starts another, if the budget allows that.

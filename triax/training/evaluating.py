@@ -2,7 +2,7 @@
 
 import abc
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from triax.evaluation import Evaluation, EvaluationConfig, Evaluator, EvaluatorProcess
@@ -84,12 +84,13 @@ class Evaluating(abc.ABC):
         return ()
 
     @abc.abstractmethod
-    def advance(self, *, now: PinnedPolicy, at_end: bool) -> list[Evaluated]:
+    def advance(self, *, now: PinnedPolicy, at_end: bool) -> Iterator[Evaluated]:
         """Do what is due at a boundary.
 
         :param now: the moment.
         :param at_end: whether the run ends here: then nothing is outstanding afterwards, unless a signal came.
-        :return: evaluations that are done, in the order of their policies.
+        :return: evaluations, in the order of their policies, each as soon as it is done: what fails later takes none
+            of them along.
         """
 
     def state(self) -> dict[str, Any]:
@@ -133,17 +134,17 @@ class InlineEvaluating(Evaluating):
         self._loop = loop
         self._stop = stop
 
-    def advance(self, *, now: PinnedPolicy, at_end: bool) -> list[Evaluated]:
+    def advance(self, *, now: PinnedPolicy, at_end: bool) -> Iterator[Evaluated]:
         """Do what is due; see :meth:`Evaluating.advance`."""
         if not self.schedule.due(steps=now.steps, at_end=at_end):
-            return []
+            return
         evaluation = self._evaluator.evaluate(
             parameters=self._loop.agent_parameters(), evaluation_seed=self.evaluation_seed(now), stop=self._stop
         )
         if evaluation is None:
-            return []
+            return
         self.schedule.done(steps=now.steps)
-        return [Evaluated(policy=now, row=now.row(evaluation))]
+        yield Evaluated(policy=now, row=now.row(evaluation))
 
 
 class BackgroundEvaluating(Evaluating):
@@ -186,19 +187,18 @@ class BackgroundEvaluating(Evaluating):
         """Policies that are stored, and whose evaluation is not yet done."""
         return tuple(self._outstanding)
 
-    def advance(self, *, now: PinnedPolicy, at_end: bool) -> list[Evaluated]:
+    def advance(self, *, now: PinnedPolicy, at_end: bool) -> Iterator[Evaluated]:
         """Do what is due; see :meth:`Evaluating.advance`."""
-        done = self._finished(seconds=0.0)
+        yield from self._finished(seconds=0.0)
         if self.schedule.due(steps=now.steps, at_end=at_end):
             if len(self._outstanding) >= _MAXIMUM_OUTSTANDING and self._stretches and not at_end:
                 self._skip(now, reason="the evaluator cannot keep up")
             else:
-                done += self._wait_until(outstanding=_MAXIMUM_OUTSTANDING - 1, reason="the evaluator cannot keep up")
+                yield from self._wait_until(outstanding=_MAXIMUM_OUTSTANDING - 1, reason="the evaluator cannot keep up")
                 if not self._stop.interrupted:
                     self._pin(now)
         if at_end:
-            done += self._wait_until(outstanding=0, reason="the last evaluations are under way")
-        return done
+            yield from self._wait_until(outstanding=0, reason="the last evaluations are under way")
 
     def restore(self, state: Any) -> None:
         """Take over what :meth:`Evaluating.state` gave, and ask anew for what was outstanding."""
@@ -225,21 +225,17 @@ class BackgroundEvaluating(Evaluating):
         self.schedule.skip(steps=now.steps)
         self._say(f"warning: {reason}: no evaluation at {now.steps:,}, the next at {self.schedule.next:,}.")
 
-    def _wait_until(self, *, outstanding: int, reason: str) -> list[Evaluated]:
-        done: list[Evaluated] = []
+    def _wait_until(self, *, outstanding: int, reason: str) -> Iterator[Evaluated]:
         if len(self._outstanding) > outstanding:
             self._say(f"training waits: {reason}.")
         while len(self._outstanding) > outstanding and not self._stop.interrupted:
-            done += self._finished(seconds=_WAIT_SECONDS)
-        return done
+            yield from self._finished(seconds=_WAIT_SECONDS)
 
-    def _finished(self, *, seconds: float) -> list[Evaluated]:
-        done = []
+    def _finished(self, *, seconds: float) -> Iterator[Evaluated]:
         for evaluation in self._evaluator.finished(seconds=seconds):
             policy = self._outstanding.pop(0)
-            done.append(Evaluated(policy=policy, row=policy.row(evaluation)))
             try:
                 self._store.set_score(steps=policy.steps, score=evaluation.mean)
             except (RunError, OSError) as error:
                 self._say(f"warning: the score of policy {policy.steps} could not be stored: {error}")
-        return done
+            yield Evaluated(policy=policy, row=policy.row(evaluation))

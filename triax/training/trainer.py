@@ -8,7 +8,7 @@ was stopped at any boundary and resumed does the same as one that was not.
 import dataclasses
 import functools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import jax.numpy as jnp
@@ -179,9 +179,9 @@ class Trainer:
             events.append(self._evaluating.schedule.next)
         return max(1, min(events) - self._loop.steps)
 
-    def _evaluated(self, *, at_end: bool) -> list[Evaluated]:
+    def _evaluated(self, *, at_end: bool) -> Iterable[Evaluated]:
         if self._evaluating is None:
-            return []
+            return ()
         now = PinnedPolicy(
             steps=self._loop.steps,
             counters=dataclasses.replace(self._loop.counters),
