@@ -43,12 +43,13 @@ class WorkerFleetState:
 class Life(Protocol):
     """A worker from its start to its end, as the trainer sees it."""
 
-    delivered: bool
-    """Whether it has ever delivered anything."""
-
     @property
     def is_first(self) -> bool:
         """Whether it is the worker's first one in this process."""
+
+    @property
+    def has_stepped(self) -> bool:
+        """Whether it has come so far that it steps its environments."""
 
     @property
     def resets(self) -> int:
@@ -273,12 +274,12 @@ class WorkerFleet(abc.ABC, Generic[LifeT]):
 
         :param worker: the worker's number.
         :param reason: what happened, for the user.
-        :param permanent: whether it would happen again at once if nothing was ever delivered.
+        :param permanent: whether it would happen again at once if nothing was ever stepped.
         """
         life = self._workers[worker]
         say(f"worker {worker} ({life.place}) {reason}")
         headline = reason.splitlines()[0]
-        if permanent and not life.delivered and life.is_first:
+        if permanent and not life.has_stepped and life.is_first:
             raise WorkersFailed(f"worker {worker} could not begin: it {headline}.")
         if not self._budget.take():
             supervision = self._config.supervision

@@ -25,7 +25,8 @@ class DiaryEnvironment(gymnasium.Env[Any, Any]):
     """Shows the reset's first random number, the step, whether JAX is kept to the CPU and computes
     where it is called, and how many threads it has.
 
-    :param trouble: what happens at the third step: "raise", "nan", "sleep"; or "start", which raises when it is made.
+    :param trouble: what happens at the third step: "raise", "nan", "sleep"; or "start", which raises when it is made;
+        or "reset", which raises in each reset.
     :param length: steps of an episode.
     :param closed: a file that is written when the environment is closed.
     """
@@ -43,6 +44,8 @@ class DiaryEnvironment(gymnasium.Env[Any, Any]):
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         super().reset(seed=seed)
+        if self._trouble == "reset":
+            raise RuntimeError("the table is not set")
         self._number = float(self.np_random.random())
         self._step = 0
         return self._observation(), {}

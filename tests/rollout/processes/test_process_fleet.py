@@ -183,12 +183,24 @@ def test_trap_27_a_failing_environment_is_shown_and_ends_the_run_past_the_budget
     assert "Traceback (most recent call last)" in said
 
 
-def test_an_environment_that_cannot_be_made_ends_the_run_at_once(capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("trouble", "message"), [("start", "no licence for this simulator"), ("reset", "the table is not set")]
+)
+def test_an_environment_that_can_never_be_stepped_ends_the_run_at_once(trouble: str, message: str) -> None:
     config = RolloutConfig(backend="processes")
-    with running(diary_fleet(config=config, trouble="start")) as fleet:
-        with pytest.raises(WorkersFailed, match=r"worker 0 could not begin: .*no licence for this simulator"):
+    with running(diary_fleet(config=config, trouble=trouble)) as fleet:
+        with pytest.raises(WorkersFailed, match=rf"worker 0 could not begin: .*{message}"):
             fleet.collect(minimum=1, timeout=600.0)
         assert fleet.report().restarts == 0
+
+
+def test_a_worker_that_fails_within_its_first_chunk_begins_anew() -> None:
+    config = RolloutConfig(backend="processes", supervision=SupervisionConfig(restarts=1))
+    with running(diary_fleet(config=config, trouble="raise", chunk_steps=256)) as fleet:
+        with pytest.raises(WorkersFailed, match=r"1 workers were started again .* rollout.supervision.restarts"):
+            fleet.collect(minimum=1, timeout=600.0)
+        assert fleet.report().restarts == 1
+        assert fleet.report().lost_steps == 3
 
 
 def test_what_a_worker_wrote_before_it_hung_is_kept() -> None:

@@ -15,7 +15,6 @@ class ActorLife:
 
     :ivar is_first: whether it is the worker's first life in this process.
     :ivar has_begun: whether its environments have begun their first episodes.
-    :ivar delivered: whether it has ever delivered anything.
     :ivar resets: how many episodes it has begun, as it said last.
     :ivar seconds_waited: how long it has waited for calls, as it said last.
     """
@@ -29,7 +28,6 @@ class ActorLife:
         """
         self.is_first = is_first
         self.has_begun = False
-        self.delivered = False
         self.resets = 0
         self.seconds_waited = 0.0
         self._ray = ray
@@ -65,6 +63,11 @@ class ActorLife:
     def seconds_at_it(self) -> float:
         """For how long it has been at what it answers next, as far as the trainer has looked."""
         return time.monotonic() - self._since
+
+    @property
+    def has_stepped(self) -> bool:
+        """Whether it has come so far that it steps its environments."""
+        return self.has_begun
 
     @property
     def lost_steps(self) -> None:
@@ -112,7 +115,6 @@ class ActorLife:
             self.has_begun = True
             return None
         self._calls.popleft()
-        self.delivered = True
         return news.chunk
 
     def request_stop(self) -> None:

@@ -10,7 +10,7 @@ from triax.rollout.processes.channel import ChannelDamaged
 from triax.rollout.processes.life import WorkerLife
 from triax.rollout.processes.memory import wait_for_signals
 from triax.rollout.processes.records import ChunkRecords
-from triax.rollout.processes.status import Phase
+from triax.rollout.processes.status import Phase, overdue
 from triax.rollout.seeded import MakeEnvironment
 from triax.rollout.worker_fleet import WorkerFleet
 from triax.rollout.workers import MakePolicy, PublishedPolicy, WorkerFailure, WorkerSetup
@@ -122,7 +122,7 @@ class ProcessFleet(WorkerFleet[WorkerLife]):
         if isinstance(found, WorkerFailure):
             self._replace(worker=worker, reason=f"failed with {found.summary}\n{found.traceback}", permanent=True)
             return None
-        life.delivered, life.room_since = True, time.monotonic()
+        life.room_since = time.monotonic()
         life.delivered_steps += found.steps
         return found
 
@@ -143,21 +143,13 @@ class ProcessFleet(WorkerFleet[WorkerLife]):
                 self._replace(worker=worker, reason=f"ended by itself, with {ending}", permanent=code > 0)
 
     def _check_progress(self, *, worker: int, life: WorkerLife) -> None:
-        supervision = self._config.supervision
-        limits = {
-            Phase.START: ("start", supervision.start_seconds),
-            Phase.RESET: ("reset", supervision.reset_seconds),
-            Phase.STEP: ("step", supervision.step_seconds),
-        }
         phase, seconds = life.status.phase, life.status.seconds_in_phase
         if phase is Phase.WAITING:
             # With room for its next chunk it has nothing to wait for: it was stopped from outside.
             if life.channel.written - life.channel.read >= self._config.lead:
                 return
             phase, seconds = Phase.STEP, min(seconds, time.monotonic() - life.room_since)
-        name, limit = limits[phase]
-        if min(seconds, time.monotonic() - self._watching_since) > limit:
-            self._replace(
-                worker=worker,
-                reason=f"has been at one {name} for more than {limit:g} s (rollout.supervision.{name}_seconds)",
-            )
+        seconds = min(seconds, time.monotonic() - self._watching_since)
+        reason = overdue(phase=phase, seconds=seconds, supervision=self._config.supervision)
+        if reason is not None:
+            self._replace(worker=worker, reason=reason)

@@ -19,7 +19,6 @@ class WorkerLife:
     :ivar is_first: whether it is the first one in this process.
     :ivar channel: where its experience comes from.
     :ivar status: what it is at.
-    :ivar delivered: whether it has ever delivered anything.
     :ivar delivered_steps: environment steps in what it has delivered.
     :ivar room_since: when the trainer last made room in its channel, on the clock of ``time.monotonic``.
     """
@@ -48,7 +47,6 @@ class WorkerLife:
         """
         self.number = number
         self.is_first = is_first
-        self.delivered = False
         self.delivered_steps = 0
         self.room_since = time.monotonic()
         with contextlib.ExitStack() as made:
@@ -74,6 +72,11 @@ class WorkerLife:
             # A process that was started is of use to nobody once it cannot be reached any more.
             self._open = made.pop_all()
         self.process_id = self._process.pid or 0
+
+    @property
+    def has_stepped(self) -> bool:
+        """Whether it has come so far that it steps its environments."""
+        return self.status.steps > 0
 
     @property
     def resets(self) -> int:

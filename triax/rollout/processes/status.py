@@ -3,9 +3,11 @@ makes progress.
 """
 
 import enum
+import math
 import time
 
 from triax.rollout.processes.memory import SharedMemory
+from triax.rollout.supervision import SupervisionConfig
 
 _PHASE, _SINCE, _WAITED, _RESETS, _STEPS, _STOP = range(6)
 
@@ -17,6 +19,26 @@ class Phase(enum.IntEnum):
     RESET = 1
     STEP = 2
     WAITING = 3
+
+
+def overdue(*, phase: Phase, seconds: float, supervision: SupervisionConfig) -> str | None:
+    """Say what takes too long.
+
+    :param phase: what a worker is at.
+    :param seconds: for how long.
+    :param supervision: the limits.
+    :return: what it has done, for the user; None if it does not take too long.
+    """
+    limits = {
+        Phase.START: ("start", supervision.start_seconds),
+        Phase.RESET: ("reset", supervision.reset_seconds),
+        Phase.STEP: ("step", supervision.step_seconds),
+        Phase.WAITING: ("wait", math.inf),
+    }
+    name, limit = limits[phase]
+    if seconds <= limit:
+        return None
+    return f"has been at one {name} for more than {limit:g} s (rollout.supervision.{name}_seconds)"
 
 
 class WorkerStatus:
