@@ -28,9 +28,10 @@ CONFIG = EvaluationConfig(episodes=3, environments=2)
 
 
 class Troubled(CounterProbe):
-    """Sleeps or raises in its first step, as long as a file is there.
+    """Has trouble once, in its first step or in its first reset, if a file is there; or is slow.
 
-    :param trouble: "sleep" or "raise".
+    :param trouble: "raise in step", "sleep in step", "sleep in reset"; "raise in reset", always; or "slow": a second
+        for each reset, and for the second step of each episode.
     :param file: is removed when there was trouble.
     """
 
@@ -38,16 +39,29 @@ class Troubled(CounterProbe):
         super().__init__()
         self._trouble = trouble
         self._file = file
+        self._steps = 0
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        self._steps = 0
+        if self._trouble == "raise in reset":
+            raise RuntimeError("the wheels came off")
+        self._have_trouble(place="reset", slow=True)
+        return super().reset(seed=seed, options=options)
 
     def step(self, action: Any) -> Any:
-        if self._trouble == "always raise":
-            raise RuntimeError("the wheels came off")
-        if self._file.exists():
-            self._file.unlink()
-            if self._trouble == "raise":
-                raise RuntimeError("the wheels came off")
-            time.sleep(3600.0)
+        self._steps += 1
+        self._have_trouble(place="step", slow=self._steps == 2)
         return super().step(action)
+
+    def _have_trouble(self, *, place: str, slow: bool) -> None:
+        if self._trouble == "slow" and slow:
+            time.sleep(1.0)
+        if not self._trouble.endswith(place) or not self._file.exists():
+            return
+        self._file.unlink()
+        if self._trouble.startswith("raise"):
+            raise RuntimeError("the wheels came off")
+        time.sleep(3600.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -208,14 +222,25 @@ def test_a_killed_evaluator_is_started_again_and_leaves_nothing_out(capfd: pytes
 
 
 @pytest.mark.slow
-def test_an_evaluator_that_hangs_is_replaced(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("place", ["step", "reset"])
+def test_an_evaluator_that_hangs_is_replaced(place: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "trouble"
     file.touch()
-    # The first step's limit is that of a start, for it compiles.
-    with running(supervision=SupervisionConfig(start_seconds=20.0), trouble="sleep", file=file) as evaluator:
+    supervision = SupervisionConfig(step_seconds=2.0, reset_seconds=2.0)
+    with running(supervision=supervision, trouble=f"sleep in {place}", file=file) as evaluator:
         evaluator.request(parameters=parameters_of(1), evaluation_seed=5)
         assert results(evaluator) == [expected(1, evaluation_seed=5)]
-    assert "has been at one start for more than 20 s" in capfd.readouterr().err
+    said = capfd.readouterr().err
+    assert f"has been at one {place} for more than 2 s (rollout.supervision.{place}_seconds)" in said
+
+
+def test_the_limits_are_those_of_one_environment(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    # Both environments' second steps take 2 s together.
+    supervision = SupervisionConfig(step_seconds=1.6, reset_seconds=1.6)
+    with running(supervision=supervision, trouble="slow", file=tmp_path / "none") as evaluator:
+        evaluator.request(parameters=parameters_of(1), evaluation_seed=5)
+        assert results(evaluator) == [expected(1, evaluation_seed=5)]
+    assert "has been at" not in capfd.readouterr().err
 
 
 @pytest.mark.slow
@@ -235,11 +260,22 @@ def test_the_time_between_two_requests_is_not_the_evaluators() -> None:
 
 
 def test_an_evaluator_that_can_never_begin_ends_the_run(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    with running(trouble="always raise", file=tmp_path / "none") as evaluator:
+    with running(trouble="raise in reset", file=tmp_path / "none") as evaluator:
         evaluator.request(parameters=parameters_of(1), evaluation_seed=5)
         with pytest.raises(WorkersFailed, match=r"could not begin: it failed with .*the wheels came off"):
             results(evaluator)
     assert "Traceback" in capfd.readouterr().err
+
+
+def test_an_evaluator_that_fails_in_its_first_episodes_is_started_again(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "trouble"
+    file.touch()
+    with running(trouble="raise in step", file=file) as evaluator:
+        evaluator.request(parameters=parameters_of(1), evaluation_seed=5)
+        assert results(evaluator) == [expected(1, evaluation_seed=5)]
+    assert "the wheels came off" in capfd.readouterr().err
 
 
 @pytest.mark.slow

@@ -27,12 +27,12 @@ class Failing(gymnasium.Wrapper[Any, Any, Any, Any]):
 
 
 class FailingEvaluation(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """Raises where policies are evaluated."""
+    """Raises in its reset where policies are evaluated."""
 
-    def step(self, action: Any) -> Any:
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
         if multiprocessing.current_process().name == "triax-evaluator":
             raise RuntimeError("the judge fell asleep")
-        return super().step(action)
+        return super().reset(seed=seed, options=options)
 
 
 WRAPPERS = {"none": (), "raise": (Failing,), "evaluator": (FailingEvaluation,)}

@@ -15,6 +15,7 @@ import numpy as np
 from triax.evaluation.config import EvaluationConfig
 from triax.random import derive_key, derive_seed, episode_seed
 from triax.rollout import CompiledPolicy, MakeEnvironment
+from triax.rollout.environments import Watcher
 from triax.rollout.seeded import SeededEnvironment, stack_observations
 from triax.spaces import SpaceSpec
 from triax.statistics import bootstrap_interval
@@ -69,6 +70,7 @@ class Evaluator:
         observation_spec: SpaceSpec,
         action_spec: SpaceSpec,
         config: EvaluationConfig,
+        watcher: Watcher | None = None,
     ) -> None:
         """Prepare; the environments are made when they are first needed, and used again.
 
@@ -77,11 +79,13 @@ class Evaluator:
         :param observation_spec: the spec of the observations.
         :param action_spec: the spec of the actions.
         :param config: how many episodes, and how to act.
+        :param watcher: is told of each reset and step before it is made.
         """
         self._make = make
         self._observation_spec = observation_spec
         self._action_spec = action_spec
         self._episodes = config.episodes
+        self._watcher = watcher
         self._mode = ActionMode.MODE if config.deterministic else ActionMode.SAMPLE
         self._count = min(config.environments, config.episodes)
         self._policy = CompiledPolicy(policy=policy, count=self._count, action_spec=action_spec)
@@ -130,6 +134,8 @@ class Evaluator:
         parameters = jax.device_put(parameters)  # Arrays of NumPy would be brought there in every step.
 
         def begin(environment: SeededEnvironment, episode: int) -> None:
+            if self._watcher is not None:
+                self._watcher.resetting()
             # By the episode's number alone, so that the number of environments does not change the episodes.
             environment.begin(episode=episode, seed=episode_seed(seed=reset_seed, environment=0, episode=episode))
 
@@ -156,6 +162,8 @@ class Evaluator:
             is_first = np.zeros(self._count, np.bool_)
             actions = self._action_spec.unstack_to_outside(output.action)
             for row, environment in tuple(playing.items()):
+                if self._watcher is not None:
+                    self._watcher.stepping()
                 environment.advance(actions[row])
                 if environment.ended:
                     played[environment.episode] = _played(environment)

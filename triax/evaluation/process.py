@@ -16,7 +16,7 @@ from triax.evaluation.config import EvaluationConfig
 from triax.evaluation.evaluator import Evaluation, Evaluator
 from triax.rollout import MakeEnvironment, RestartBudget, SupervisionConfig, WorkersFailed
 from triax.rollout.processes.spawning import begin_child, end_child, start_child, use_one_thread
-from triax.rollout.processes.status import Phase, WorkerStatus
+from triax.rollout.processes.status import Phase, WorkerStatus, overdue
 from triax.rollout.supervision import pickled_for_workers
 from triax.rollout.workers import MakePolicy, WorkerFailure
 from triax.spaces import SpaceSpec
@@ -79,7 +79,7 @@ class EvaluatorProcess:
         self._requests: collections.deque[_Request] = collections.deque()
         self._life: _Life | None = None
         self._failure: WorkersFailed | None = None
-        self._delivered = False
+        self._has_stepped = False
 
     @property
     def outstanding(self) -> int:
@@ -154,28 +154,28 @@ class EvaluatorProcess:
         found = self._life.receive(seconds=seconds)
         if isinstance(found, Evaluation):
             self._requests.popleft()
-            self._delivered = True
             return found
         if isinstance(found, WorkerFailure):
             self._replace(reason=f"failed with {found.summary}\n{found.traceback}", permanent=True)
         elif not self._life.is_alive:
             self._replace(reason="ended by itself")
-        elif (overdue := self._life.overdue(self._supervision)) is not None:
-            self._replace(reason=overdue)
+        elif (late := self._life.overdue(self._supervision)) is not None:
+            self._replace(reason=late)
         return None
 
     def _replace(self, *, reason: str, permanent: bool = False) -> None:
         """End the process; the next request starts another, if the budget allows that.
 
         :param reason: what happened, for the user.
-        :param permanent: whether it would happen again at once if nothing was ever delivered.
+        :param permanent: whether it would happen again at once if nothing was ever stepped.
         """
         life, self._life = self._life, None
         assert life is not None
+        self._has_stepped |= life.has_stepped
         life.close(seconds=0.0)
         print(f"triax: the evaluator (process {life.process_id}) {reason}", file=sys.stderr, flush=True)
         headline = reason.splitlines()[0]
-        if permanent and not self._delivered:
+        if permanent and not self._has_stepped:
             raise WorkersFailed(f"the evaluator could not begin: it {headline}.")
         if not self._budget.take():
             raise WorkersFailed(
@@ -216,6 +216,10 @@ class _Life:
     def is_alive(self) -> bool:
         return self._process.is_alive()
 
+    @property
+    def has_stepped(self) -> bool:
+        return self._status.steps > 0
+
     def send(self, request: _Request) -> None:
         # Its time counts from here, and not from when it was last at something.
         self._status.enter(Phase.START)
@@ -234,11 +238,7 @@ class _Life:
 
     def overdue(self, supervision: SupervisionConfig) -> str | None:
         """Say what takes too long; None if nothing does."""
-        starts = self._status.phase is Phase.START
-        name, limit = ("start", supervision.start_seconds) if starts else ("step", supervision.step_seconds)
-        if self._status.seconds_in_phase <= limit:
-            return None
-        return f"has been at one {name} for more than {limit:g} s (rollout.supervision.{name}_seconds)"
+        return overdue(phase=self._status.phase, seconds=self._status.seconds_in_phase, supervision=supervision)
 
     def close(self, *, seconds: float) -> None:
         self._open.close()  # The end of its connections ends it, once it has nothing to do.
@@ -273,6 +273,7 @@ def run_evaluator(
             observation_spec=made.observation_spec,
             action_spec=made.action_spec,
             config=made.config,
+            watcher=_Watcher(status),
         )
         with contextlib.closing(evaluator), contextlib.suppress(EOFError):
             while True:
@@ -282,19 +283,35 @@ def run_evaluator(
         sys.exit(1)
 
 
+class _Watcher:
+    """Writes down what the environments are about to do."""
+
+    def __init__(self, status: WorkerStatus) -> None:
+        self._status = status
+
+    def resetting(self) -> None:
+        """An environment is about to be reset."""
+        self._status.enter(Phase.RESET)
+
+    def stepping(self) -> None:
+        """An environment is about to be stepped."""
+        self._status.enter(Phase.STEP)
+
+
 def _answer(*, evaluator: Evaluator, connection: Connection, status: WorkerStatus) -> None:
     request: _Request = connection.recv()
     status.enter(Phase.START)
-    steps = 0
+    begun = False
 
-    def tell_progress() -> bool:
-        nonlocal steps
-        # Before the first step comes the policy's compilation, which has the time of a start.
-        status.enter(Phase.START if steps == 0 else Phase.STEP)
-        steps += 1
+    def note_beginning() -> bool:
+        nonlocal begun
+        if not begun:
+            # Between the resets and the first step comes the policy's compilation, which has the time of a start.
+            status.enter(Phase.START)
+        begun = True
         return False
 
     evaluation: Any = evaluator.evaluate(
-        parameters=request.parameters, evaluation_seed=request.evaluation_seed, stop=tell_progress
+        parameters=request.parameters, evaluation_seed=request.evaluation_seed, stop=note_beginning
     )
     connection.send(evaluation)
