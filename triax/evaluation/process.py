@@ -273,7 +273,7 @@ def run_evaluator(
             observation_spec=made.observation_spec,
             action_spec=made.action_spec,
             config=made.config,
-            watcher=_Watcher(status),
+            watcher=status,
         )
         with contextlib.closing(evaluator), contextlib.suppress(EOFError):
             while True:
@@ -281,21 +281,6 @@ def run_evaluator(
     except Exception as error:  # whatever it is, the trainer is to know
         connection.send(WorkerFailure.of(error))
         sys.exit(1)
-
-
-class _Watcher:
-    """Writes down what the environments are about to do."""
-
-    def __init__(self, status: WorkerStatus) -> None:
-        self._status = status
-
-    def resetting(self) -> None:
-        """An environment is about to be reset."""
-        self._status.enter(Phase.RESET)
-
-    def stepping(self) -> None:
-        """An environment is about to be stepped."""
-        self._status.enter(Phase.STEP)
 
 
 def _answer(*, evaluator: Evaluator, connection: Connection, status: WorkerStatus) -> None:

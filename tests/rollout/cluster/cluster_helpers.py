@@ -24,7 +24,8 @@ from triax.types import ActionMode, Chunk, PolicyOutput
 class DiaryEnvironment(gymnasium.Env[Any, Any]):
     """Shows the reset's first random number, the step, whether JAX is kept to the CPU, and its process.
 
-    :param trouble: what happens at the third step: "raise", "sleep", "exit"; or "start", which raises when it is made.
+    :param trouble: what happens at the third step: "raise", "sleep", "exit"; or "start", which raises when it is made;
+        or "slow", which takes 0.8 s for each step.
     :param closed: a file that is written when the environment is closed.
     """
 
@@ -46,6 +47,8 @@ class DiaryEnvironment(gymnasium.Env[Any, Any]):
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         self._step += 1
+        if self._trouble == "slow":
+            time.sleep(0.8)
         if self._step == 3 and self._trouble == "raise":
             raise RuntimeError("the gripper fell off")
         if self._step == 3 and self._trouble == "sleep":

@@ -140,7 +140,7 @@ def test_chunks_come_from_every_worker_each_once_and_of_one_policy_version() -> 
 
 @pytest.mark.usefixtures("shared_ray")
 def test_workers_wait_for_the_trainer_instead_of_running_ahead_and_are_left_alone_meanwhile() -> None:
-    supervision = SupervisionConfig(step_seconds=0.3, reset_seconds=0.3)  # 1.5 s a chunk
+    supervision = SupervisionConfig(step_seconds=2.0, reset_seconds=2.0)
     with running(diary_fleet(config=dataclasses.replace(RAY, lead=2, supervision=supervision))) as fleet:
         fleet.collect(minimum=4, maximum=4)
         time.sleep(2.5)  # an evaluation, a long update
@@ -224,15 +224,45 @@ def test_an_environment_that_cannot_be_made_ends_the_run_at_once() -> None:
 def test_a_worker_that_hangs_is_replaced_and_the_trainer_says_for_whom_it_waits(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    supervision = SupervisionConfig(step_seconds=2.0, reset_seconds=5.0, patience_seconds=0.5)
+    supervision = SupervisionConfig(step_seconds=2.0, patience_seconds=0.5)
     with running(
         diary_fleet(config=dataclasses.replace(RAY, supervision=supervision), trouble="sleep", chunk_steps=2)
     ) as fleet:
         assert [chunk.steps for chunk in collect_until_restart(fleet)] == [2, 2]
     said = capfd.readouterr().err
-    assert "has been at a chunk for more than 9 s" in said
+    assert "has been at one step for more than 2 s (rollout.supervision.step_seconds)" in said
     assert "no experience for" in said
     assert "is at its chunk for" in said
+
+
+@pytest.mark.usefixtures("shared_ray")
+def test_a_worker_that_hangs_in_a_long_chunk_is_noticed_as_soon() -> None:
+    config = dataclasses.replace(RAY, supervision=SupervisionConfig(step_seconds=2.0, restarts=0))
+    with (
+        running(diary_fleet(config=config, trouble="sleep", chunk_steps=256)) as fleet,
+        pytest.raises(WorkersFailed, match="has been at one step for more than 2 s"),
+    ):
+        assert fleet.collect(minimum=1, timeout=120.0)
+
+
+@pytest.mark.usefixtures("shared_ray")
+def test_a_worker_that_is_stopped_from_outside_is_replaced() -> None:
+    supervision = SupervisionConfig(step_seconds=2.0, reset_seconds=2.0)
+    with running(diary_fleet(config=dataclasses.replace(RAY, supervision=supervision))) as fleet:
+        fleet.collect(minimum=4)
+        os.kill(process_of(fleet, 0), signal.SIGSTOP)
+        collect_until_restart(fleet)
+        assert fleet.report().restarts == 1
+
+
+@pytest.mark.usefixtures("shared_ray")
+def test_the_limits_are_those_of_one_environment() -> None:
+    # A row takes 4 · 0.8 s, and a chunk 6.4 s.
+    supervision = SupervisionConfig(step_seconds=2.0, reset_seconds=2.0)
+    config = dataclasses.replace(RAY, environments_per_worker=4, supervision=supervision)
+    with running(diary_fleet(config=config, trouble="slow", chunk_steps=2)) as fleet:
+        assert fleet.collect(minimum=16)
+        assert fleet.report().restarts == 0
 
 
 @pytest.mark.usefixtures("shared_ray")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from triax.rollout.cluster.connection import RayConnection, import_ray
-from triax.rollout.cluster.life import ActorLife
+from triax.rollout.cluster.life import PROGRESS, ActorLife
 from triax.rollout.cluster.worker import RayWorker
 from triax.rollout.fleet import RolloutConfig
 from triax.rollout.seeded import MakeEnvironment
@@ -61,8 +61,6 @@ class RayFleet(WorkerFleet[ActorLife]):
             chunk_steps=chunk_steps,
             lead=config.lead,
         ).pickled(dumps=import_ray().cloudpickle.dumps)
-        supervision = config.supervision
-        self._chunk_seconds = chunk_steps * supervision.step_seconds + supervision.reset_seconds
         self._connection = RayConnection(address=config.ray_address, workers=config.workers)
         self._ray = self._connection.ray
         self._policy: Any = None
@@ -87,9 +85,10 @@ class RayFleet(WorkerFleet[ActorLife]):
 
     def _start(self, *, worker: int, number: int, is_first: bool) -> ActorLife:
         actor = (
-            self._ray.remote(RayWorker)
+            self._ray.remote(concurrency_groups={PROGRESS: 1})(RayWorker)
             .options(
                 num_cpus=1,
+                max_concurrency=1,
                 max_restarts=0,  # a new life has other random numbers, so that we begin it
                 max_task_retries=0,
                 scheduling_strategy="SPREAD",
@@ -118,15 +117,12 @@ class RayFleet(WorkerFleet[ActorLife]):
         return found
 
     def _supervise(self) -> None:
-        start_seconds = self._config.supervision.start_seconds
         for worker, life in list(self._workers.items()):
             if not life.is_placed or life.has_answered:
-                continue
-            name, limit = ("a chunk", self._chunk_seconds) if life.has_begun else ("its start", start_seconds)
-            if life.seconds_at_it > limit:
-                self._replace(
-                    worker=worker, reason=f"has been at {name} for more than {limit:g} s (rollout.supervision)"
-                )
+                continue  # What it has said comes first.
+            reason = life.overdue(self._config.supervision)
+            if reason is not None:
+                self._replace(worker=worker, reason=reason)
 
     def _wait(self, *, seconds: float) -> None:
         self._ray.wait([life.next_answer for life in self._workers.values()], timeout=max(0.0, seconds))

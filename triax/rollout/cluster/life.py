@@ -5,9 +5,16 @@ import contextlib
 import time
 from typing import Any
 
-from triax.rollout.cluster.worker import WorkerNews
+from triax.rollout.cluster.worker import WorkerNews, WorkerProgress
+from triax.rollout.processes.status import overdue
+from triax.rollout.supervision import SupervisionConfig
 from triax.rollout.workers import WorkerFailure
 from triax.types import Chunk
+
+PROGRESS = "progress"
+"""The group of calls that are answered while the actor is at another call."""
+
+_ASK_SECONDS = 1.0
 
 
 class ActorLife:
@@ -37,7 +44,8 @@ class ActorLife:
         self._begins = actor.begin.remote()
         self._calls: collections.deque[Any] = collections.deque()
         self._closing: Any = None
-        self._since = time.monotonic()
+        self._progress: Any = None
+        self._since = self._asked_progress_at = time.monotonic()
 
     @property
     def next_answer(self) -> Any:
@@ -107,7 +115,7 @@ class ActorLife:
         if not self.has_answered:
             return None
         news: WorkerNews | WorkerFailure = self._ray.get(self.next_answer)
-        self._since = time.monotonic()
+        self._since, self._progress = time.monotonic(), None
         if isinstance(news, WorkerFailure):
             return news
         self.resets, self.seconds_waited = news.resets, news.seconds_waited
@@ -116,6 +124,31 @@ class ActorLife:
             return None
         self._calls.popleft()
         return news.chunk
+
+    def overdue(self, supervision: SupervisionConfig) -> str | None:
+        """Say what takes too long. Where its next answer is late, the actor is asked what it is at.
+
+        :param supervision: the limits.
+        :return: for the user; None if nothing does, or it has not said so yet.
+        """
+        now, asked = time.monotonic(), self._progress
+        if asked is None:
+            shortest = min(supervision.start_seconds, supervision.reset_seconds, supervision.step_seconds)
+            if now - self._since > shortest and now - self._asked_progress_at > _ASK_SECONDS:
+                self._progress = self._actor.progress.options(concurrency_group=PROGRESS).remote()
+                self._asked_progress_at = now
+            return None
+        if not self._is_here(asked):
+            # It cannot answer while code that is not Python's keeps Python's lock, as a step of an environment may.
+            longest = max(supervision.reset_seconds, supervision.step_seconds)
+            limit = longest if self.has_begun else supervision.start_seconds
+            silent = now - self._asked_progress_at > limit
+            return f"has not said for more than {limit:g} s what it is at (rollout.supervision)" if silent else None
+        self._progress = None
+        with contextlib.suppress(self._ray.exceptions.RayError):  # its next answer says the same
+            progress: WorkerProgress = self._ray.get(asked)
+            return overdue(phase=progress.phase, seconds=progress.seconds, supervision=supervision)
+        return None
 
     def request_stop(self) -> None:
         """Ask it to close its environments, after what it is at."""

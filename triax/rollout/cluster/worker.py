@@ -5,13 +5,13 @@ import os
 import pickle
 import socket
 import sys
-import time
 from collections.abc import Sequence
 
 import jax
 
 from triax.rollout.collector import Collector
 from triax.rollout.processes.spawning import use_one_thread
+from triax.rollout.processes.status import Phase, WorkerStatus
 from triax.rollout.workers import PublishedPolicy, WorkerFailure, WorkerSetup, make_collector
 from triax.types import Chunk, ChunkOrigin
 
@@ -30,8 +30,20 @@ class WorkerNews:
     seconds_waited: float
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WorkerProgress:
+    """What a worker is at.
+
+    :ivar phase: what.
+    :ivar seconds: for how long.
+    """
+
+    phase: Phase
+    seconds: float
+
+
 class RayWorker:
-    """The actor. It answers its calls one after the other, in their order."""
+    """The actor. It answers its calls one after the other, in their order; :meth:`progress` also meanwhile."""
 
     def __init__(self, *, setup: bytes, paths: Sequence[str], worker: int, life: int) -> None:
         """Take note; nothing is made yet.
@@ -46,8 +58,7 @@ class RayWorker:
         self._worker, self._life = worker, life
         self._collector: Collector | None = None
         self._sequence = 0
-        self._seconds_waited = 0.0
-        self._idle_since = time.monotonic()
+        self._status = WorkerStatus()
 
     def place(self) -> str:
         """Say where it runs.
@@ -56,16 +67,26 @@ class RayWorker:
         """
         return f"process {os.getpid()} on {socket.gethostname()}"
 
+    def progress(self) -> WorkerProgress:
+        """Say what it is at.
+
+        :return: what its stepping loop has written down.
+        """
+        return WorkerProgress(phase=self._status.phase, seconds=self._status.seconds_in_phase)
+
     def begin(self) -> WorkerNews | WorkerFailure:
         """Make policy and environments, and begin their first episodes.
 
         :return: what to tell the trainer.
         """
+        self._status.enter(Phase.START)
         try:
             sys.path.extend(path for path in self._paths if path not in sys.path and os.path.exists(path))
             use_one_thread(core=self._worker)
             self._setup: WorkerSetup = pickle.loads(self._setup_bytes)
-            self._collector = make_collector(setup=self._setup, worker=self._worker, life=self._life)
+            self._collector = make_collector(
+                setup=self._setup, worker=self._worker, life=self._life, watcher=self._status
+            )
             return self._news(collector=self._collector, chunk=None)
         except BaseException as error:  # whatever it is, the trainer is to know
             return WorkerFailure.of(error)
@@ -76,7 +97,8 @@ class RayWorker:
         :param policy: how to act.
         :return: what to tell the trainer.
         """
-        self._seconds_waited += time.monotonic() - self._idle_since
+        # The first call of a policy compiles it: that is part of the start, and has the start's time.
+        self._status.enter(Phase.START)
         collector = self._collector
         try:
             assert collector is not None, "the worker could not begin"
@@ -98,5 +120,5 @@ class RayWorker:
             self._collector.close()
 
     def _news(self, *, collector: Collector, chunk: Chunk | None) -> WorkerNews:
-        self._idle_since = time.monotonic()
-        return WorkerNews(chunk=chunk, resets=collector.environments.resets, seconds_waited=self._seconds_waited)
+        self._status.enter(Phase.WAITING)
+        return WorkerNews(chunk=chunk, resets=collector.environments.resets, seconds_waited=self._status.seconds_waited)

@@ -96,6 +96,14 @@ class WorkerStatus:
         elif phase == Phase.STEP:
             words[_STEPS] += 1
 
+    def resetting(self) -> None:
+        """An environment is about to be reset; see :class:`~triax.rollout.environments.Watcher`."""
+        self.enter(Phase.RESET)
+
+    def stepping(self) -> None:
+        """An environment is about to be stepped."""
+        self.enter(Phase.STEP)
+
     def request_stop(self) -> None:
         """Ask the worker to end; by the trainer."""
         self._memory.words[_STOP] = 1

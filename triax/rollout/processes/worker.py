@@ -71,12 +71,12 @@ class _Watcher:
     def resetting(self) -> None:
         """An environment is about to be reset."""
         _check_stop(self._links)
-        self._links.status.enter(Phase.RESET)
+        self._links.status.resetting()
 
     def stepping(self) -> None:
         """An environment is about to be stepped."""
         _check_stop(self._links)
-        self._links.status.enter(Phase.STEP)
+        self._links.status.stepping()
 
 
 class _Worker:
