@@ -140,16 +140,22 @@ def rows_of(path: Path) -> list[dict[str, float]]:
 
 
 @pytest.mark.slow
-def test_past_the_budget_the_run_ends_in_order_with_a_checkpoint(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("options", "restarts"), [(["--rollout.supervision.restarts", "1"], 1), ([], 5)], ids=["one", "default"]
+)
+def test_past_the_budget_the_run_ends_in_order_with_a_checkpoint(
+    options: list[str], restarts: int, tmp_path: Path
+) -> None:
     run = tmp_path / "run"
-    process = run_script("raise", "train", "--run-directory", str(run), "--rollout.supervision.restarts", "1")
+    process = run_script("raise", "train", "--run-directory", str(run), *options)
     _, said = process.communicate(timeout=600)
     assert process.returncode == 1
-    assert "RuntimeError: the gripper fell off" in said  # the worker's traceback
-    assert "1 workers were started again within 600 s" in said
+    assert said.count(") failed with EnvironmentFailed: RuntimeError: the gripper fell off") == restarts + 1
+    assert "Traceback" in said  # the worker's
     assert "in _replace" not in said  # none of ours
-    steps = [int(entry.name) for entry in (run / "checkpoints").iterdir()]
-    assert 250 < max(steps) < 300  # both lives gave what they could
+    assert f"{restarts} workers were started again within 600 s" in said
+    steps = [int(path.parent.name) for path in (run / "checkpoints").glob("*/training.safetensors")]
+    assert 125 * (restarts + 1) < max(steps) < 150 * (restarts + 1)  # each life gave what it could
 
 
 @pytest.mark.slow
