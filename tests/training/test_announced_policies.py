@@ -6,13 +6,14 @@ from typing import Any
 
 import jax
 import numpy as np
+import pytest
 
 import triax
-from triax.rollout import Fleet, FleetReport
+from triax.rollout import Fleet, FleetReport, WorkersFailed
 from triax.training.building import build
 from triax.training.loops import ReplayLoop
 from triax.trees import Tree, to_numpy
-from triax.types import ActionMode, Chunk
+from triax.types import ActionMode, Chunk, EpisodeSummary
 
 SMALL = triax.NetworkConfig(torso=triax.MLPConfig(hidden=(4,)))
 
@@ -101,6 +102,30 @@ def test_nothing_is_held_back_while_experience_is_waited_for() -> None:
         assert loop.counters.policy_version == version
     # The newest one acts, always, though a call had to be waited for.
     assert fleet.log == [("made by", 2), ("sent", 3), ("made by", 3), ("sent", 4), ("made by", 4)]
+
+
+def test_what_came_before_workers_failed_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop, fleet = slow_loop()
+    loop.advance(limit=1000)
+    episode = EpisodeSummary(undiscounted_return=7.0, length=200, environment=0)
+    collected = 0
+
+    def collect(*, minimum: int, maximum: int | None = None, timeout: float | None = None) -> list[Chunk]:
+        nonlocal collected
+        collected += 1
+        if collected > 1:
+            raise WorkersFailed("no worker is left")
+        return [dataclasses.replace(chunk, episodes=(episode,)) for chunk in fleet._fleet.collect(minimum=1)]
+
+    monkeypatch.setattr(fleet, "collect", collect)
+    steps = loop.steps
+    iteration = loop.advance(limit=1000)
+    assert collected == 2
+    assert loop.steps == steps + 1
+    assert iteration.episodes == (episode,)
+    assert iteration.policy_lags == (1,)
+    with pytest.raises(WorkersFailed, match="no worker is left"):
+        loop.advance(limit=1000)
 
 
 def test_the_lag_counts_the_announced_policy() -> None:

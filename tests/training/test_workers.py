@@ -32,7 +32,7 @@ from triax.spaces import space_spec
 from triax.training.loops import OnPolicyLoop
 from triax.training.rates import Rates
 from triax.trees import Tree
-from triax.types import ActionMode, Chunk, Trajectory
+from triax.types import ActionMode, Chunk, EpisodeSummary, Trajectory
 
 SCRIPT = Path(__file__).with_name("workers_experiment.py")
 
@@ -71,7 +71,7 @@ def test_every_plan_learns_from_workers(plan: DataPlan, tmp_path: Path) -> None:
 
 
 class ScriptedFleet:
-    """Gives out chunks of stated policy versions, whatever is published."""
+    """Gives out chunks of stated policy versions, whatever is published; in each, an episode ends."""
 
     def __init__(self, versions: Sequence[int]) -> None:
         self._versions = list(versions)
@@ -96,7 +96,8 @@ class ScriptedFleet:
             is_last=np.zeros((5, 1), np.bool_),
             extras={},
         )
-        return [Chunk(trajectory=trajectory, first_environment=0, policy_version=version, steps=4, episodes=())]
+        episode = EpisodeSummary(undiscounted_return=float(version), length=4, environment=0)
+        return [Chunk(trajectory=trajectory, first_environment=0, policy_version=version, steps=4, episodes=(episode,))]
 
     def report(self) -> FleetReport:
         return FleetReport(environment_steps=0, episodes=0, resets=0)
@@ -111,23 +112,41 @@ class ScriptedFleet:
         pass
 
 
-def test_chunks_of_policies_that_are_too_old_are_left_out_and_counted() -> None:
+def scripted_loop(versions: Sequence[int], *, environments: int) -> OnPolicyLoop:
+    """Make a loop. It publishes version 1 when it is built, and one more after each piece of learning."""
     plan = OnPolicyPlan(steps=4, epochs=1, minibatch_size=4)
-    config = TracedConfig(plan=plan)
     probe = CounterProbe()
-    learner: OutsideLearner = config.build(
+    learner: OutsideLearner = TracedConfig(plan=plan).build(
         observation_spec=space_spec(space=probe.observation_space, role="observation"),
         action_spec=space_spec(space=probe.action_space, role="action"),
     )
-    # The loop publishes version 1 when it is built, and one more after each piece of learning.
-    fleet = ScriptedFleet(versions=[1, 1, 1, 3])
-    loop = OnPolicyLoop(learner=learner, plan=plan, fleet=fleet, environments=1, maximum_policy_lag=1, seed=0)
+    fleet = ScriptedFleet(versions=versions)
+    return OnPolicyLoop(
+        learner=learner, plan=plan, fleet=fleet, environments=environments, maximum_policy_lag=1, seed=0
+    )
+
+
+def test_chunks_of_policies_that_are_too_old_are_left_out_and_counted() -> None:
+    loop = scripted_loop([1, 1, 1, 3], environments=1)
     found = [loop.advance(limit=1) for _ in range(4)]
     assert [iteration.policy_lags for iteration in found] == [(0,), (1,), (), (0,)]
     assert [iteration.rejected_steps for iteration in found] == [0, 0, 4, 0]
     assert loop.counters.environment_steps == 12
+    # The episodes of what is left out are no less episodes of training.
+    returns = [[episode.undiscounted_return for episode in iteration.episodes] for iteration in found]
+    assert returns == [[1.0], [1.0], [1.0], [3.0]]
     sums = [float(np.asarray(iteration.metrics[0]["reward_sum"])[0]) for iteration in found if iteration.metrics]
     assert sums == [4.0, 4.0, 12.0]
+
+
+def test_what_waits_to_be_learnt_from_at_the_end_is_said_to_be_lost(capfd: pytest.CaptureFixture[str]) -> None:
+    loop = scripted_loop([1, 1, 2], environments=2)
+    found = [loop.advance(limit=1) for _ in range(3)]
+    assert [len(iteration.episodes) for iteration in found] == [1, 1, 1]  # each when it arrives, and once
+    assert [len(iteration.metrics) for iteration in found] == [0, 1, 0]
+    loop.close()
+    loop.close()
+    assert capfd.readouterr().err.count("4 steps that waited to be learnt from are lost") == 1
 
 
 def run_script(trouble: str, *arguments: str) -> "subprocess.Popen[str]":

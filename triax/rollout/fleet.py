@@ -119,6 +119,7 @@ class Fleet(Protocol):
             nothing. None: wait as long as it takes. An in-line fleet does not wait for anyone.
         :return: the chunks, oldest first.
         :raises ValueError: if the maximum is below the minimum, or nothing was published.
+        :raises WorkersFailed: if workers have failed for good; again at each further call.
         """
 
     def report(self) -> FleetReport:

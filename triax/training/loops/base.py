@@ -26,7 +26,7 @@ COLLECT_SECONDS = 1.0
 class Counters:
     """How far a run is.
 
-    :ivar environment_steps: steps taken, over all environments.
+    :ivar environment_steps: steps taken in, over all environments.
     :ivar updates: gradient steps.
     :ivar policy_version: policies published.
     """
@@ -41,7 +41,7 @@ class Iteration:
     """What one iteration of a loop reports.
 
     :ivar metrics: the learner's metrics dataclasses, leaves of shape [updates], still on the device.
-    :ivar episodes: episodes that ended.
+    :ivar episodes: episodes that ended, in all experience that arrived.
     :ivar policy_lags: of each piece of experience, how many versions older than the newest policy the one was that made
         it.
     :ivar rejected_steps: environment steps that were left out, because the policy that made them was too old.

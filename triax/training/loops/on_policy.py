@@ -13,6 +13,7 @@ import numpy as np
 from triax.learners.interface import Learner, OnPolicyPlan
 from triax.random import KeyArray
 from triax.rollout import Fleet
+from triax.rollout.worker_fleet import say
 from triax.training.devices import DEFAULT_PLACEMENT, Placement
 from triax.training.loops.base import COLLECT_SECONDS, FleetLoop, Iteration, update_number
 from triax.trees import Tree
@@ -69,9 +70,10 @@ class OnPolicyLoop(FleetLoop):
         found = self.fleet.collect(minimum=missing, maximum=missing, timeout=COLLECT_SECONDS)
         fresh = [chunk for chunk in found if self._lag(chunk) <= self._maximum_policy_lag]
         rejected_steps = sum(chunk.steps for chunk in found) - sum(chunk.steps for chunk in fresh)
+        episodes = tuple(episode for chunk in found for episode in chunk.episodes)
         self._pending += fresh
         if sum(chunk.trajectory.reward.size for chunk in self._pending) < self._rows:
-            return Iteration(rejected_steps=rejected_steps)
+            return Iteration(episodes=episodes, rejected_steps=rejected_steps)
         chunks, self._pending = self._pending, []
         lags = tuple(map(self._lag, chunks))
         self.learner_state, output, made = self._learn(
@@ -83,10 +85,17 @@ class OnPolicyLoop(FleetLoop):
         self.publish()
         return Iteration(
             metrics=(jax.tree.map(lambda leaf: np.asarray(leaf)[made], output.metrics),),
-            episodes=tuple(episode for chunk in chunks for episode in chunk.episodes),
+            episodes=episodes,
             policy_lags=lags,
             rejected_steps=rejected_steps,
         )
+
+    def close(self) -> None:
+        """Close the fleet. Chunks that wait for others are in no checkpoint: they are lost, and that is said."""
+        pending, self._pending = self._pending, []
+        if pending:
+            say(f"{sum(chunk.steps for chunk in pending)} steps that waited to be learnt from are lost")
+        super().close()
 
     def _lag(self, chunk: Chunk) -> int:
         return self.counters.policy_version - chunk.policy_version

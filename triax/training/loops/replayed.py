@@ -10,7 +10,7 @@ import numpy.typing as npt
 from triax.learners.interface import Learner, ReplayPlan
 from triax.random import derive_generator
 from triax.replay import BatchSource, Replay
-from triax.rollout import Fleet
+from triax.rollout import Fleet, WorkersFailed
 from triax.training.devices import DEFAULT_PLACEMENT, Placement
 from triax.training.loops.base import (
     COLLECT_SECONDS,
@@ -91,7 +91,12 @@ class ReplayLoop(FleetLoop):
         chunks = self._collect(limit=limit, wait=self._announced is None)
         if self._announced is not None and not self._limiter.calls_due(self.counters):
             self._send_announced()
-            chunks += self._collect(limit=max(0, end - self.steps))
+            try:
+                chunks += self._collect(limit=max(0, end - self.steps))
+            except WorkersFailed:
+                # What came before it is passed on; the fleet says so again when it is asked next.
+                if not chunks:
+                    raise
         lags = tuple(self.counters.policy_version - chunk.policy_version for chunk in chunks)
         metrics = []
         for _ in range(self._limiter.calls_due(self.counters)):
