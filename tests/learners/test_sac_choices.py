@@ -14,6 +14,7 @@ from gymnasium import spaces
 
 from triax.learners.optimizer import OptimizerConfig
 from triax.learners.sac import SAC, SACConfig, SACState
+from triax.learners.sac.losses import target_choice_entropy
 from triax.networks import (
     ActionHeadConfig,
     ChoiceDistribution,
@@ -300,7 +301,7 @@ def test_parameters_that_the_choice_does_not_use_make_no_difference() -> None:
     jax.tree.map(np.testing.assert_array_equal, updated(False)[0], updated(True)[0])
 
 
-def test_both_temperatures_are_reported_and_move() -> None:
+def test_trap_05_both_temperatures_are_reported_and_move() -> None:
     state, output = updated(False)
     assert float(output.metrics.temperature) == float(output.metrics.choice_temperature) == 1.0
     assert 0.0 < float(output.metrics.choice_entropy) <= np.log(3.0) + 1e-6
@@ -308,6 +309,47 @@ def test_both_temperatures_are_reported_and_move() -> None:
     # A new policy has more than a third of the highest entropy, and more than −1 nat a parameter: both fall.
     assert float(temperatures.choices) == pytest.approx(-3e-4, rel=1e-2)
     assert float(temperatures.continuous) == pytest.approx(-3e-4, rel=1e-2)
+
+
+# Targets
+
+
+MANY_CHOICES = EnvironmentSpec.of_spaces(
+    observation=spaces.Box(-1.0, 1.0, (2,)), action=spaces.MultiDiscrete([9, 9, 9])
+)
+
+
+@pytest.mark.parametrize(
+    ("spec", "targets", "highest"),
+    [
+        # Three choices; the first two use one parameter each, the third none.
+        (MOVES, {"target_choice_entropy": np.log(3.0)}, np.log(3.0)),
+        (MOVES, {"target_entropy": np.log(2.0)}, np.log(2.0)),
+        # 9³ choices are too many to be listed.
+        (MANY_CHOICES, {"target_choice_entropy": 3.0 * np.log(9.0)}, 3.0 * np.log(9.0)),
+        (BANDIT.spec(), {"target_choice_entropy": -3.0}, np.log(2.0)),
+        (BANDIT.spec(), {"target_choice_entropy": 0.0}, np.log(2.0)),
+        (BANDIT.spec(), {"target_entropy": 50.0}, np.log(2.0)),
+    ],
+)
+def test_trap_05_a_target_that_no_policy_reaches_is_refused(
+    spec: EnvironmentSpec, targets: dict[str, float], highest: float
+) -> None:
+    (field,) = targets
+    with pytest.raises(ValueError, match=rf"SACConfig\.{field}=.* is out of reach.* {highest:.4g} nats.* or None"):
+        built(small_config(**targets), spec)
+    built(small_config(**{field: 0.9 * highest}), spec)
+
+
+@pytest.mark.parametrize(("spec", "highest"), [(MOVES, np.log(3.0)), (MANY_CHOICES, 3.0 * np.log(9.0))])
+def test_trap_05_the_target_of_choices_is_a_share_of_the_highest_entropy(spec: EnvironmentSpec, highest: float) -> None:
+    sac = built(SACConfig(actor=SMALL, critic=SMALL), spec)
+    distribution = sac.actor.bind(parameters=sac.initial_state(key=KEY).actor.parameters)(jnp.ones((2, 2)))
+    assert isinstance(distribution, ChoiceDistribution)
+    candidates = distribution.candidates(key=KEY)
+    np.testing.assert_allclose(
+        target_choice_entropy(candidates=candidates, config=sac.config), 0.3 * highest, rtol=1e-6
+    )
 
 
 # Spaces

@@ -1,13 +1,14 @@
 """What can be set in SAC. Defaults are those of Haarnoja et al. 2018 (arXiv:1812.05905), table 1, unless said."""
 
 import dataclasses
+import math
 from typing import TYPE_CHECKING
 
 from triax.learners.optimizer import OptimizerConfig
 from triax.learners.registry import register
 from triax.networks import ActionHeadConfig, NetworkConfig
 from triax.networks.noise import ExplorationNoise, WhiteNoise
-from triax.spaces import SpaceSpec
+from triax.spaces import BoxLeaf, SpaceSpec, choice_table, component_sizes
 
 if TYPE_CHECKING:
     from triax.learners.sac.learner import SAC
@@ -39,9 +40,11 @@ class SACConfig:
     learn_temperature: bool = True
     """Whether α is adjusted to hold the entropy at its target."""
     target_entropy: float | None = None
-    """Of the continuous parameters, in nats; None: minus the number of parameters that the choice uses."""
+    """Of the continuous parameters, in nats, below that of uniform ones; None: minus the number of parameters that the
+    choice uses."""
     target_choice_entropy: float | None = None
-    """Of the choices, in nats; None: ``choice_entropy_share`` of the highest that is possible where the agent is."""
+    """Of the choices, in nats, above 0 and below that of uniform ones; None: ``choice_entropy_share`` of the highest
+    that is possible where the agent is."""
     choice_entropy_share: float = 0.3
     """Share of the highest possible entropy that choices keep, in (0, 1)."""
     normalise_observations: bool = False
@@ -79,6 +82,31 @@ class SACConfig:
         for holds, name, rule in checks:
             if not holds:
                 raise ValueError(f"SACConfig.{name}={getattr(self, name)!r} {rule}.")
+
+    def check_target_entropies(self, *, action_spec: SpaceSpec) -> None:
+        """Refuse targets that no policy reaches: the temperature would move for ever.
+
+        :param action_spec: the environment's actions.
+        :raises ValueError: if a target is out of reach.
+        """
+        table = choice_table(spec=action_spec, limit=self.actor_head.listed_choices)
+        if table is None:
+            highest_of_choices = sum(map(math.log, component_sizes(spec=action_spec).values()))
+            parameters = sum(math.prod(leaf.shape) for leaf in action_spec.leaves() if isinstance(leaf, BoxLeaf))
+        else:
+            highest_of_choices = math.log(len(table))
+            parameters = int(table.parameters_used.sum(axis=1).max())
+        highest = parameters * math.log(2.0)
+        if self.target_choice_entropy is not None and not 0.0 < self.target_choice_entropy < highest_of_choices:
+            raise ValueError(
+                f"SACConfig.target_choice_entropy={self.target_choice_entropy!r} is out of reach: the entropy of these "
+                f"choices lies between 0 and {highest_of_choices:.4g} nats; choose a target in between, or None."
+            )
+        if self.target_entropy is not None and not self.target_entropy < highest:
+            raise ValueError(
+                f"SACConfig.target_entropy={self.target_entropy!r} is out of reach: {parameters} parameters in (-1, 1) "
+                f"have an entropy of at most {highest:.4g} nats, if uniform; choose a lower target, or None."
+            )
 
     def build(self, *, observation_spec: SpaceSpec, action_spec: SpaceSpec) -> "SAC":
         """Build the learner.

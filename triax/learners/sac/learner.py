@@ -59,9 +59,11 @@ class SAC(Learner[SACState]):
     :param config: what can be set.
     :param observation_spec: the environment's observations.
     :param action_spec: the environment's actions.
+    :raises ValueError: if a target entropy is out of reach with these actions.
     """
 
     def __init__(self, *, config: SACConfig, observation_spec: SpaceSpec, action_spec: SpaceSpec) -> None:
+        config.check_target_entropies(action_spec=action_spec)
         self.config = config
         self.observation_spec = observation_spec
         self.code = ActionCode(spec=action_spec, observation_spec=observation_spec)
