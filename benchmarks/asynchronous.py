@@ -25,6 +25,7 @@ from typing import Any
 from curves import compare
 from learning import summarise, train_seed
 from seeds import for_each_seed, read_rows
+from settings import commit, description_of, experiment_of
 
 from triax.runs import RunDirectory, environment_description, read_metrics
 
@@ -67,6 +68,8 @@ def time_both(*, name: str, rounds: int, options: list[str]) -> dict[str, Any]:
     ratios = [ours / theirs for ours, theirs in zip(seconds["asynchronous"], seconds["in line"], strict=True)]
     return {
         "experiment": name,
+        "description": description_of(experiment_of(ROOT / "experiments" / f"{name}.py", options=options)),
+        "commit": commit(),
         "command": " ".join(["python benchmarks/asynchronous.py", name, "--timed", str(rounds), *options]),
         "date": date.today().isoformat(),
         "seconds": seconds,

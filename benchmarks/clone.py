@@ -6,10 +6,11 @@
 For each seed: records 20 episodes of the expert's best checkpoint, trains ``experiments/pendulum_bc.py`` on them, and
 plays the same 100 starts with expert, clone and random actions. Writes ``results/pendulum_clone.jsonl``: a row of
 settings, then a row a seed with every return and the paired mean difference, as a share of the expert's distance to
-random. What is done is not done again.
+random. What is done is not done again, and refused if it was done with other settings.
 """
 
 import argparse
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -21,6 +22,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 from seeds import write_rows
+from settings import commits_of, experiment_of, is_done, mark_done
 
 import triax
 from triax.runs import environment_description
@@ -112,17 +114,16 @@ def clone(*, expert: Path, run: Path, datasets: Path, seed: int) -> None:
     :param seed: of recording and cloning.
     """
     identifier = record(expert=expert, datasets=datasets, seed=seed)
-    done = run / "done"
-    if done.exists():
+    options = ["--seed", str(seed), "--loop.no-video", "--dataset.id", identifier, "--dataset.root", str(datasets)]
+    if is_done(run=run, experiment=experiment_of(ROOT / "experiments" / "pendulum_bc.py", options=options)):
         return
     train = [sys.executable, "experiments/pendulum_bc.py"]
     if (run / "experiment.json").exists():
         train += ["resume", "--run-directory", str(run)]
     else:
-        train += ["train", "--run-directory", str(run), "--seed", str(seed), "--loop.no-video"]
-        train += ["--dataset.id", identifier, "--dataset.root", str(datasets)]
+        train += ["train", "--run-directory", str(run), *options]
     subprocess.run(train, cwd=ROOT, check=True)
-    done.touch()
+    mark_done(run)
 
 
 def compare(*, expert: Path, run: Path, seed: int, starts: int) -> dict[str, Any]:
@@ -165,9 +166,15 @@ def main() -> None:
     parser.add_argument("--datasets", type=Path, default=ROOT / "datasets", help="folder of the recordings")
     parser.add_argument("--output", type=Path, default=ROOT / "results" / "pendulum_clone.jsonl")
     arguments = parser.parse_args()
+    seeds = range(arguments.seeds)
+    experts, runs = ([arguments.runs / f"{name}-{seed}" for seed in seeds] for name in ("pendulum_sac", "pendulum_bc"))
+    for seed in seeds:
+        clone(expert=experts[seed], run=runs[seed], datasets=arguments.datasets, seed=seed)
     rows: list[dict[str, Any]] = [
         {
             "kind": "settings",
+            "description": json.loads((runs[0] / "experiment.json").read_text())["experiment"],
+            "commits": commits_of(runs),
             "command": f"python benchmarks/clone.py --seeds {arguments.seeds} --starts {arguments.starts}",
             "environment": ENVIRONMENT,
             "recorded_episodes": RECORDED_EPISODES,
@@ -176,10 +183,8 @@ def main() -> None:
             "machine": environment_description().to_json(),
         }
     ]
-    for seed in range(arguments.seeds):
-        expert, run = arguments.runs / f"pendulum_sac-{seed}", arguments.runs / f"pendulum_bc-{seed}"
-        clone(expert=expert, run=run, datasets=arguments.datasets, seed=seed)
-        row = compare(expert=expert, run=run, seed=seed, starts=arguments.starts)
+    for seed in seeds:
+        row = compare(expert=experts[seed], run=runs[seed], seed=seed, starts=arguments.starts)
         print({name: value for name, value in row.items() if not name.endswith("_returns")}, flush=True)
         rows.append(row)
     write_rows(arguments.output, rows)

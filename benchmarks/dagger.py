@@ -14,10 +14,11 @@ supervised learning from as many steps of the expert's, each seen once. All make
 same network, but for online supervised learning, which has one pass. Then each policy plays the same starts. Writes
 ``results/dagger.jsonl``, where the rows of tasks that are not asked for stay: for each task a row of settings, a row
 for each run, and a summary with 95 % bootstrap intervals over the seeds. Policies that are learned already are not
-learned again.
+learned again, and refused if they were learned with other settings.
 """
 
 import argparse
+import json
 import subprocess
 import sys
 from datetime import date
@@ -26,6 +27,7 @@ from typing import Any
 
 import numpy as np
 from seeds import read_rows, write_rows
+from settings import commits_of, is_done, mark_done
 
 import triax
 from triax.evaluation import Evaluator
@@ -91,13 +93,7 @@ def learn(*, task: str, name: str, seed: int, runs: Path, datasets: Path) -> Pat
     environment, expert_name, labels = TASKS[task]
     expert = runs / f"{expert_name}-{seed}"
     run = runs / f"{task}-{name}-{seed}"
-    if (run / "done").exists():
-        return run
     identifier = f"{task}/labels-{seed}-v0"
-    if name == "clone" and not (datasets / identifier).exists():
-        record = [str(Path(sys.executable).with_name("triax")), "record", str(expert), "--dataset", identifier]
-        record += ["--steps", str(labels), "--episodes", str(labels), "--seed", str(seed), "--root", str(datasets)]
-        subprocess.run(record, cwd=ROOT, check=True)
     learner, steps = learners(expert=expert, labels=labels)[name]
     experiment = triax.Experiment(
         name=f"{task}-{name}",
@@ -109,11 +105,17 @@ def learn(*, task: str, name: str, seed: int, runs: Path, datasets: Path) -> Pat
         evaluation=triax.EvaluationConfig(interval=10 * steps, episodes=1, at_start=False),
         loop=triax.LoopConfig(video=False),
     )
+    if is_done(run=run, experiment=experiment):
+        return run
+    if name == "clone" and not (datasets / identifier).exists():
+        record = [str(Path(sys.executable).with_name("triax")), "record", str(expert), "--dataset", identifier]
+        record += ["--steps", str(labels), "--episodes", str(labels), "--seed", str(seed), "--root", str(datasets)]
+        subprocess.run(record, cwd=ROOT, check=True)
     if (run / "experiment.json").exists():
         triax.resume(run_directory=run)
     else:
         triax.train(experiment=experiment, run_directory=run)
-    (run / "done").touch()
+    mark_done(run)
     return run
 
 
@@ -179,10 +181,22 @@ def main() -> None:
     rows = [row for row in known if row["task"] not in tasks]
     for task in tasks:
         environment, expert_name, labels = TASKS[task]
+        learned = {
+            name: [
+                learn(task=task, name=name, seed=seed, runs=arguments.runs, datasets=arguments.datasets)
+                for seed in range(arguments.seeds)
+            ]
+            for name in ("clone", "dagger", "online_supervised")
+        }
         rows.append(
             {
                 "kind": "settings",
                 "task": task,
+                "descriptions": {
+                    name: json.loads((runs[0] / "experiment.json").read_text())["experiment"]
+                    for name, runs in learned.items()
+                },
+                "commits": commits_of([run for runs in learned.values() for run in runs]),
                 "environment": environment,
                 "labels": labels,
                 "command": f"python benchmarks/dagger.py {task} --seeds {arguments.seeds} --starts {arguments.starts}",
@@ -193,9 +207,7 @@ def main() -> None:
         )
         for seed in range(arguments.seeds):
             played = {"expert": (arguments.runs / f"{expert_name}-{seed}", True)}
-            for name in ("clone", "dagger", "online_supervised"):
-                run = learn(task=task, name=name, seed=seed, runs=arguments.runs, datasets=arguments.datasets)
-                played[name] = (run, False)
+            played |= {name: (runs[seed], False) for name, runs in learned.items()}
             for name, (run, best) in played.items():
                 returns = play(task=task, run=run, starts=arguments.starts, best=best)
                 row = {"kind": "policy", "task": task, "learner": name, "seed": seed}

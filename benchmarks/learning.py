@@ -3,9 +3,9 @@
     python benchmarks/learning.py mixed_action_ppo --seeds 5 --jobs 2
 
 Trains each seed in a process of its own (``experiments/NAME.py``), goes on with those that were stopped, skips those
-that are done, and writes ``results/NAME.jsonl`` (one row of settings, one row an evaluation and seed) and
-``results/NAME.png``. Environments are stepped in line unless an option says otherwise, which makes the same again to
-the bit.
+that are done, refuses those that were made with other settings than the file and the options have now, and writes
+``results/NAME.jsonl`` (one row of settings, one row an evaluation and seed) and ``results/NAME.png``. Environments are
+stepped in line unless an option says otherwise, which makes the same again to the bit.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from seeds import for_each_seed, write_rows
+from settings import commits_of, experiment_of, is_done, mark_done
 
 from triax.runs import RunDirectory, compare_runs, environment_description, read_evaluations
 
@@ -32,21 +33,21 @@ def train_seed(*, name: str, seed: int, runs: Path, pin: list[str], options: lis
     :param pin: the beginning of a command that keeps it to a core; may be empty.
     :param options: further options of the command ``train``.
     :return: the run directory.
+    :raises SystemExit: if it was begun with other settings.
     """
     run = runs / f"{name}-{seed}"
-    done = run / "done"
-    if done.exists():
+    options = ["--seed", str(seed), "--loop.no-video", "--rollout.backend", "inline", *options]
+    if is_done(run=run, experiment=experiment_of(ROOT / "experiments" / f"{name}.py", options=options)):
         return run
     command = [sys.executable, f"experiments/{name}.py"]
     if (run / "experiment.json").exists():
         command += ["resume", "--run-directory", str(run)]
     else:
-        command += ["train", "--run-directory", str(run), "--seed", str(seed), "--loop.no-video"]
-        command += ["--rollout.backend", "inline", *options]
+        command += ["train", "--run-directory", str(run), *options]
     runs.mkdir(parents=True, exist_ok=True)
     with (runs / f"{name}-{seed}.log").open("ab") as log:
         subprocess.run([*pin, *command], cwd=ROOT, stdout=log, stderr=log, check=True)
-    done.touch()
+    mark_done(run)
     return run
 
 
@@ -58,13 +59,16 @@ def summarise(*, name: str, directories: list[Path], options: list[str], output:
     :param options: with which they were trained.
     :param output: the folder of results.
     """
+    document = RunDirectory.open(directories[0]).document()
     rows: list[dict[str, Any]] = [
         {
             "kind": "settings",
             "experiment": name,
+            "description": document["experiment"],
+            "commits": commits_of(directories),
             "command": " ".join(["python benchmarks/learning.py", name, "--seeds", str(len(directories)), *options]),
             "date": date.today().isoformat(),
-            "machine": json.loads((directories[0] / "experiment.json").read_text())["machine"],
+            "machine": document["machine"],
             "summarised_on": environment_description().to_json(),
         }
     ]

@@ -7,13 +7,13 @@ bootstrap interval, and the share of successes where the environment says so.
 """
 
 import argparse
-import importlib.util
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from seeds import write_rows
+from settings import experiment_of
 
 import triax
 from triax.random import derive_seed
@@ -21,21 +21,6 @@ from triax.runs import environment_description
 from triax.statistics import bootstrap_interval
 
 ROOT = Path(__file__).resolve().parents[1]
-
-
-def experiment_of(path: Path) -> triax.Experiment:
-    """Read an experiment's file.
-
-    :param path: the file.
-    :return: what it calls ``experiment``.
-    """
-    specification = importlib.util.spec_from_file_location(path.stem, path)
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    experiment: triax.Experiment = module.experiment
-    return experiment
 
 
 def play(*, environment: triax.EnvironmentConfig, episodes: int, seed: int) -> dict[str, Any]:

@@ -83,3 +83,6 @@ def test_differences_name_the_field(tmp_path: Path) -> None:
     assert list(differences(before=first.description(), now=now)) == ["experiment.seed was 0 and is 4"]
     places = [found.split(" ")[0] for found in differences(before=first.description(), now=second.description())]
     assert "experiment.environment.arguments.slow" in places
+    lacking = first.description()
+    del lacking["fields"]["seed"]
+    assert list(differences(before=lacking, now=first.description())) == ['experiment.seed was "not there" and is 0']

@@ -148,16 +148,16 @@ def checked(jobs: Iterable[Job]) -> tuple[Job, ...]:
 
 
 def differences(*, before: Description, now: Description, path: str = "experiment") -> Iterator[str]:
-    """List where two descriptions of experiments differ.
+    """List where two descriptions of experiments differ; a field that one of them lacks is "not there" in it.
 
     :param before: one.
     :param now: the other.
     :param path: names the place in what is yielded.
     :return: a clause each, such as ``experiment.seed was 1 and is 2``.
     """
-    if isinstance(before, dict) and isinstance(now, dict) and before.keys() == now.keys():
-        for key in before:
+    if isinstance(before, dict) and isinstance(now, dict) and before.get("$type") == now.get("$type"):
+        for key in before | now:
             inner = path if key == "fields" else f"{path}.{key}"
-            yield from differences(before=before[key], now=now[key], path=inner)
+            yield from differences(before=before.get(key, "not there"), now=now.get(key, "not there"), path=inner)
     elif before != now:
         yield f"{path} was {json.dumps(before)} and is {json.dumps(now)}"
