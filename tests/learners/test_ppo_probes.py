@@ -222,7 +222,7 @@ def _mixed(observation: jax.Array, action: Tree, step: jax.Array) -> jax.Array:
     ],
     ids=["discrete", "continuous", "mixed"],
 )
-def test_learns_what_the_observation_asks_for(
+def test_trap_42_learns_what_the_observation_asks_for_and_untrained_it_would_not_pass(
     action: "gymnasium.Space[Any]", reward: Reward, random_score: float, threshold: float
 ) -> None:
     probe = Probe(action=action, reward=reward)

@@ -225,7 +225,7 @@ def mode_actions(sac: SAC, state: SACState, observation: Any) -> Any:
     return np.asarray(result.action)
 
 
-def test_it_learns_the_action_that_the_observation_asks_for() -> None:
+def test_trap_42_learns_what_the_observation_asks_for_and_untrained_it_would_not_pass() -> None:
     # One step an episode, reward −(a − o)² with o uniform in ±0.8. Actions that do not look at o lose at least the
     # variance of o, 0.8²/3 = 0.213; uniform ones lose 1/3 more, 0.547.
     sac = sac_of(

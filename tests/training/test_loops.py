@@ -306,3 +306,15 @@ def test_trap_32_metrics_stay_on_the_device_until_a_row_is_due() -> None:
         assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(metrics))
     finally:
         parts.close()
+
+
+@pytest.mark.parametrize("plan", [_replay_plan(), OnPolicyPlan(steps=1)])
+def test_trap_25_no_update_waits_for_a_metric(plan: DataPlan, tmp_path: Path) -> None:
+    loop = triax.LoopConfig(log_interval=50, video=False, updates_per_call=1)
+    experiment = _experiment(plan, environments=1, total_steps=500, loop=loop)
+    result = triax.train(experiment=experiment, run_directory=tmp_path / "run")
+    rows = read_metrics(RunDirectory.open(result.run_directory))
+    seconds = np.diff([row.wall_seconds for row in rows]) / np.diff([row.updates for row in rows])
+    # A wait of 0.1 s would be in every update; what else the machine does slows down some of the rows.
+    assert len(seconds) > 5
+    assert np.min(seconds) < 0.03

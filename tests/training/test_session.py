@@ -1,6 +1,8 @@
-"""Runs from outside: what a resumed one says about what was lost."""
+"""Going on with a run: what it says about what was lost, and about another machine."""
 
 import dataclasses
+import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -37,3 +39,16 @@ def test_after_a_crash_the_lost_steps_are_counted_and_said_once(
     assert f"{begun}; {crash - kept} environment steps are lost, and made anew" in capsys.readouterr().out
     triax.resume(run_directory=tmp_path / "run")
     assert "are lost" not in capsys.readouterr().out
+
+
+def test_trap_38_resuming_on_another_number_of_cores_is_warned_of(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    triax.train(experiment=EXPERIMENT, run_directory=run)
+    cores = len(os.sched_getaffinity(0))
+    document = json.loads((run / "experiment.json").read_text())
+    assert document["machine"]["cores"] == cores
+    triax.resume(run_directory=run, checkpoint=100)
+    document["machine"]["cores"] = cores + 1
+    (run / "experiment.json").write_text(json.dumps(document))
+    with pytest.warns(UserWarning, match=rf"made elsewhere.*not be exact to the bit: cores: {cores + 1}, now {cores}$"):
+        triax.resume(run_directory=run, checkpoint=100)

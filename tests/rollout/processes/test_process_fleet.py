@@ -302,7 +302,9 @@ def test_a_restored_fleet_begins_new_lives_and_goes_on_counting() -> None:
         other.restore(state)
 
 
-def test_trap_28_workers_end_when_the_trainer_is_killed() -> None:
+@contextmanager
+def training() -> Iterator[tuple["subprocess.Popen[str]", list[int]]]:
+    """A trainer in a process of its own, and the numbers of its workers."""
     script = """
     import sys
     sys.path.insert(0, {folder!r})
@@ -324,8 +326,24 @@ def test_trap_28_workers_end_when_the_trainer_is_killed() -> None:
         assert trainer.stdout is not None
         workers = [int(word) for word in trainer.stdout.readline().split()]
         assert len(workers) == 2
+        try:
+            yield trainer, workers
+        finally:
+            trainer.kill()
+
+
+def test_trap_28_workers_end_when_the_trainer_is_killed() -> None:
+    with training() as (trainer, workers):
         trainer.kill()
     deadline = time.monotonic() + 10.0
     while any(Path(f"/proc/{worker}").exists() for worker in workers):
         assert time.monotonic() < deadline, "a worker outlived its trainer"
         time.sleep(0.05)
+
+
+def test_trap_36_what_processes_share_has_no_name_that_outlives_them() -> None:
+    with training() as (trainer, workers):
+        maps = [Path(f"/proc/{process}/maps").read_text().splitlines() for process in (trainer.pid, *workers)]
+    # Memory that is written to and shared with others, "rw-s", by its name in the file system.
+    mappings = [line.split(maxsplit=5) for lines in maps for line in lines]
+    assert {fields[5] for fields in mappings if fields[1] == "rw-s"} == {"/memfd:triax (deleted)"}
