@@ -4,9 +4,9 @@
     python benchmarks/speed.py sac_loop --output results/speed.jsonl
 
 Both sides have the same network sizes, batch, replay and update ratio, and have compiled everything before the clock
-starts. The settings are those of the learning results (``experiments/half_cheetah_sac.py``). Each round measures
-ours, the peer's, and (for SAC) the bound by the update's matrix products alone; what counts are the ratios of a
-round.
+starts. The settings are those of the learning results (``experiments/half_cheetah_sac.py``, ``half_cheetah_ppo.py``); a
+peer with others is refused. Each round measures ours, the peer's, and (for SAC) the bound by the update's matrix
+products alone; what counts are the ratios of a round. Each row that is written has both sides' settings.
 """
 
 import argparse
@@ -17,11 +17,12 @@ import time
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jax
 from matrix_bound import matrix_products_meter
 from peers import Peer
+from settings import commit, description_of, experiment_of
 
 import triax
 from triax.random import derive_generator, derive_key
@@ -32,35 +33,77 @@ from triax.types import TransitionUnit
 
 ROOT = Path(__file__).resolve().parents[1]
 WARMUP_STEPS = 1000
+BACKENDS: tuple[Literal["inline", "processes"], ...] = ("inline", "processes")
 
 
-def sac_experiment(*, environment: str) -> triax.Experiment:
-    """Describe SAC as in the learning results.
+def experiment_of_results(
+    *, algorithm: str, environment: str, backend: Literal["inline", "processes"]
+) -> triax.Experiment:
+    """Take the experiment of the learning results, of any length.
 
+    :param algorithm: "sac" or "ppo".
     :param environment: a Gymnasium id.
+    :param backend: how environments are stepped.
     :return: the experiment.
     """
-    return triax.Experiment(
-        name="speed",
-        learner=triax.SACConfig(warmup_steps=WARMUP_STEPS),
+    experiment = experiment_of(ROOT / "experiments" / f"half_cheetah_{algorithm}.py")
+    return dataclasses.replace(
+        experiment,
         environment=triax.EnvironmentConfig(id=environment),
-        total_steps=1_000_000,
-    )
-
-
-def ppo_experiment(*, environment: str) -> triax.Experiment:
-    """Describe PPO with 8 environments, 256 steps, minibatches of 256 and 10 epochs.
-
-    :param environment: a Gymnasium id.
-    :return: the experiment.
-    """
-    return triax.Experiment(
-        name="speed",
-        learner=triax.PPOConfig(steps=256, minibatch_size=256, epochs=10),
-        environment=triax.EnvironmentConfig(id=environment),
-        rollout=triax.RolloutConfig(environments_per_worker=8),
+        rollout=dataclasses.replace(experiment.rollout, backend=backend),
         total_steps=100_000_000,
     )
+
+
+def settings_of(experiment: triax.Experiment) -> dict[str, Any]:
+    """Say our settings in the peer's names.
+
+    :param experiment: ours.
+    :return: all that the peer states, but its seed and how it steps its environments.
+    """
+    learner: Any = experiment.learner
+    assert experiment.environment is not None
+    shared = {
+        "environment": experiment.environment.id,
+        "hidden": list(learner.actor.torso.hidden),
+        "discount": learner.discount,
+    }
+    if isinstance(learner, triax.SACConfig):
+        return shared | {
+            "learning_rate": learner.actor_optimizer.learning_rate,
+            "batch_size": learner.batch_size,
+            "tau": learner.target_rate,
+            "replay_capacity": experiment.replay.capacity,
+            "warmup": learner.warmup_steps,
+        }
+    return shared | {
+        "learning_rate": learner.optimizer.learning_rate,
+        "environments": experiment.rollout.environments_per_worker,
+        "steps_per_environment": learner.steps,
+        "minibatch": learner.minibatch_size,
+        "epochs": learner.epochs,
+        "gae_lambda": learner.gae_lambda,
+        "clip_range": learner.clip_range,
+        "entropy_coefficient": learner.entropy_coefficient,
+        "value_coefficient": learner.value_coefficient,
+        "max_gradient_norm": learner.optimizer.max_gradient_norm,
+    }
+
+
+def check_equal(*, experiment: triax.Experiment, peer: dict[str, Any]) -> None:
+    """Refuse a comparison of different settings.
+
+    :param experiment: ours.
+    :param peer: the peer's settings.
+    :raises ValueError: if one differs.
+    """
+    ours = settings_of(experiment)
+    theirs = {name: value for name, value in peer.items() if name not in ("seed", "vector")}
+    for name in ours | theirs:
+        if ours.get(name) != theirs.get(name):
+            raise ValueError(
+                f"{name} is {ours.get(name)!r} in our settings and {theirs.get(name)!r} in the peer's; make them equal."
+            )
 
 
 def loop_meter(experiment: triax.Experiment, *, warm_steps: int, unmeasured_steps: int = 0) -> Callable[[int], float]:
@@ -143,12 +186,14 @@ def wait_for(tree: Any) -> None:
 class Comparison:
     """What is compared.
 
+    :ivar experiment: ours.
     :ivar ours: makes our meter.
     :ivar peer: arguments of the peer.
     :ivar amount: steps or updates a measurement.
     :ivar bounded: whether the bound by matrix products applies.
     """
 
+    experiment: triax.Experiment
     ours: Callable[[], Callable[[int], float]]
     peer: list[str]
     amount: int
@@ -161,35 +206,44 @@ def comparisons(*, environment: str) -> dict[str, Comparison]:
     :param environment: a Gymnasium id.
     :return: by name.
     """
-    sac, ppo = sac_experiment(environment=environment), ppo_experiment(environment=environment)
-    sac_workers, ppo_workers = (
-        dataclasses.replace(each, rollout=dataclasses.replace(each.rollout, backend="processes")) for each in (sac, ppo)
+    sac, ppo, sac_workers, ppo_workers = (
+        experiment_of_results(algorithm=algorithm, environment=environment, backend=backend)
+        for backend in BACKENDS
+        for algorithm in ("sac", "ppo")
     )
     peer_sac = ["--algorithm", "sac", "--environment", environment, "--warmup", str(WARMUP_STEPS)]
     peer_ppo = ["--algorithm", "ppo", "--environment", environment, "--vector", "dummy"]
     return {
         "sac_loop": Comparison(
-            ours=lambda: loop_meter(sac, warm_steps=WARMUP_STEPS + 200), peer=peer_sac, amount=192, bounded=True
+            experiment=sac,
+            ours=lambda: loop_meter(sac, warm_steps=WARMUP_STEPS + 200),
+            peer=peer_sac,
+            amount=192,
+            bounded=True,
         ),
         "sac_updates": Comparison(
+            experiment=sac,
             ours=lambda: updates_meter(sac, updates_per_call=sac.loop.updates_per_call),
             peer=[*peer_sac, "--what", "updates", "--updates-per-call", "1"],
             amount=192,
             bounded=True,
         ),
         "ppo_loop": Comparison(
+            experiment=ppo,
             ours=lambda: loop_meter(ppo, warm_steps=4096),
             peer=peer_ppo,
             amount=6_144,
             bounded=False,
         ),
         "sac_workers": Comparison(
+            experiment=sac_workers,
             ours=lambda: loop_meter(sac_workers, warm_steps=WARMUP_STEPS + 200, unmeasured_steps=64),
             peer=peer_sac,
             amount=192,
             bounded=True,
         ),
         "ppo_workers": Comparison(
+            experiment=ppo_workers,
             ours=lambda: loop_meter(ppo_workers, warm_steps=4096, unmeasured_steps=6_144),
             peer=peer_ppo,
             amount=12_288,
@@ -226,13 +280,13 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="a file of JSON rows to append to")
     arguments = parser.parse_args()
     comparison = comparisons(environment=arguments.environment)[arguments.what]
-    meters = {"ours": comparison.ours()}
+    peer = Peer(environment=".venv-sbx", arguments=["benchmarks/peer_sbx.py", "serve", *comparison.peer])
+    check_equal(experiment=comparison.experiment, peer=peer.settings["settings"])
+    meters = {"ours": comparison.ours(), "peer": peer.measure}
     if comparison.bounded:
         meters["bound"] = matrix_products_meter(
             observation_dim=17, action_dim=6, hidden=(256, 256), batch_size=256, critics=2
         )
-    peer = Peer(environment=".venv-sbx", arguments=["benchmarks/peer_sbx.py", "serve", *comparison.peer])
-    meters["peer"] = peer.measure
     rounds: list[dict[str, float]] = []
     try:
         for number in range(arguments.rounds):
@@ -252,6 +306,8 @@ def main() -> None:
             "date": date.today().isoformat(),
             "summary": summary,
             "rounds": rounds,
+            "ours": description_of(comparison.experiment),
+            "commit": commit(),
             "peer": peer.settings,
             "machine": environment_description().to_json(),
         }
