@@ -207,6 +207,7 @@ class WorkerFleet(abc.ABC, Generic[LifeT]):
             resets=self._resets_of_past_lives + sum(life.resets for life in lives),
             restarts=self._restarts,
             lost_steps=self._lost_steps,
+            steps_underway=sum(life.lost_steps or 0 for life in lives),
             seconds_waited=self._seconds_waited,
             worker_seconds_waited=self._waited_of_past_lives + sum(life.seconds_waited for life in lives),
         )

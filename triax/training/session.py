@@ -203,6 +203,9 @@ def _run(*, experiment: Experiment, parts: Parts, run: RunDirectory, checkpoint:
                     f"learning diverged: {error}. Lower the learning rate, clip the gradient's norm, or scale the "
                     f"rewards. {_way_on(run=run, store=store)}"
                 ) from error
+            report = parts.loop.fleet_report()
+            if outcome.interrupted and report is not None and report.steps_underway > 0:
+                progress.say(f"{report.steps_underway:,} environment steps that workers had under way are lost")
         if outcome.interrupted:
             raise TrainingInterrupted(
                 f"{outcome.reason}; checkpoint {store.resolve('last', full=True)} is saved. Go on with: "

@@ -88,6 +88,7 @@ def test_trap_24_workers_wait_for_the_trainer_instead_of_running_ahead() -> None
         fleet.collect(minimum=4, maximum=4)
         time.sleep(1.0)
         assert fleet._workers[0].channel.written == 1 + 2
+        assert fleet.report().steps_underway == 2 * 4 - 1  # in one row an episode begins
         assert fleet.report().worker_seconds_waited > 0.5
 
 
