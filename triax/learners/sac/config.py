@@ -53,10 +53,8 @@ class SACConfig:
     """The noise that the policy acts with: white, or correlated in time."""
     actor: NetworkConfig = dataclasses.field(default_factory=NetworkConfig)
     """The policy's network."""
-    actor_head: ActionHeadConfig = dataclasses.field(
-        default_factory=lambda: ActionHeadConfig(lowest_log_std=-20.0, log_std_bounds="clip")
-    )
-    """The policy's last layer; log σ is bounded as in the code that the paper's authors published."""
+    actor_head: ActionHeadConfig = dataclasses.field(default_factory=ActionHeadConfig)
+    """The policy's last layer."""
     critic: NetworkConfig = dataclasses.field(default_factory=NetworkConfig)
     """The network of each critic."""
     actor_optimizer: OptimizerConfig = dataclasses.field(default_factory=OptimizerConfig)
