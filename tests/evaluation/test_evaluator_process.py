@@ -301,7 +301,7 @@ def test_what_was_evaluated_before_it_failed_is_given_out_and_the_failure_comes_
     class Life:
         """Answers once, and is gone."""
 
-        busy, is_alive, process_id = False, False, 1
+        busy, is_alive, has_stepped, process_id = False, False, True, 1
 
         def __init__(self, **arguments: Any) -> None:
             self.answers = [expected(1, evaluation_seed=5)]
