@@ -16,6 +16,7 @@ from triax.rollout import Fleet
 from triax.rollout.worker_fleet import say
 from triax.training.devices import DEFAULT_PLACEMENT, Placement
 from triax.training.loops.base import COLLECT_SECONDS, FleetLoop, Iteration, update_number
+from triax.training.loops.scanning import evaluate
 from triax.trees import Tree
 from triax.types import Chunk, Trajectory, UpdateOutput
 
@@ -148,14 +149,14 @@ def compiled_epochs(
                 state=state, batch=placement.split(minibatch), key=jax.random.fold_in(update_key, number)
             )
 
-        blank = jax.eval_shape(make_update, state, orders[0], jnp.uint32(0))[1]
+        program, results = jax.make_jaxpr(make_update, return_shape=True)(state, orders[0], jnp.uint32(0))
 
         def step(carry: tuple[Tree, jax.Array], inputs: tuple[jax.Array, jax.Array]) -> tuple[Any, Any]:
             state, stopped = carry
             state, output = jax.lax.cond(
                 stopped,
-                lambda state: (state, jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), blank)),
-                lambda state: make_update(state, *inputs),
+                lambda state: (state, jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), results[1])),
+                lambda state: evaluate(program, state, inputs, results=results),
                 state,
             )
             stop = jnp.zeros((), jnp.bool_) if output.stop is None else output.stop

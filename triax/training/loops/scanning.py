@@ -34,11 +34,21 @@ def scan_drawing_ahead(
 
     def scanned(state: Tree, inputs: tuple[Tree, list[jax.Array]]) -> tuple[Tree, Tree]:
         batch, drawn = inputs
-        outputs = jaxpr_as_fun(rest)(*jax.tree.leaves((state, batch)), *drawn)
-        new_state, output = jax.tree.unflatten(jax.tree.structure(results), outputs)
+        new_state, output = evaluate(rest, state, batch, drawn, results=results)
         return new_state, output
 
     return jax.lax.scan(scanned, state, (batches, drawn))
+
+
+def evaluate(program: ClosedJaxpr, *arguments: Tree, results: Tree) -> Tree:
+    """Compute what a function would that was traced before, without another trace of it.
+
+    :param program: what JAX traced.
+    :param arguments: structured as those it was traced with.
+    :param results: structured as what the function returns.
+    :return: what the function returns.
+    """
+    return jax.tree.unflatten(jax.tree.structure(results), jaxpr_as_fun(program)(*jax.tree.leaves(arguments)))
 
 
 def split_at_key(program: ClosedJaxpr) -> tuple[ClosedJaxpr, ClosedJaxpr]:
