@@ -1,11 +1,25 @@
 """Small experiments that the drills of resuming stop and go on with; run as ``python tests/training/resumable.py NAME
-…``."""
+…``. What a run is at stands in the file that the environment variable ``MARKER`` names.
+"""
 
 import dataclasses
+import functools
+import os
 import sys
+from typing import Any
 
 import triax
+from triax.evaluation import Evaluator
 from triax.learners.interface import LearnerConfig
+from triax.runs import CheckpointStore
+from triax.training.loops import OfflineLoop, OnPolicyLoop, ReplayLoop
+
+PHASES = {
+    "stepping": ((ReplayLoop, "advance"), (OnPolicyLoop, "advance"), (OfflineLoop, "advance")),
+    "evaluating": ((Evaluator, "evaluate"),),
+    "saving": ((CheckpointStore, "save"),),
+}
+"""What a run can be at, and the methods that it is in then."""
 
 
 def experiment(*, name: str) -> triax.Experiment:
@@ -48,6 +62,39 @@ def experiment(*, name: str) -> triax.Experiment:
     )
 
 
+class Marker:
+    """Says what the process is at, and how many iterations of its loop it has made.
+
+    :param path: the file, which is always written as a whole.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT)
+        self._iterations = 0
+
+    def say(self, phase: str) -> None:
+        """Write that a phase begins."""
+        os.pwrite(self._file, f"{phase:<12}{self._iterations:>12}".encode(), 0)
+
+    def follow(self, kind: Any, method: str, *, phase: str) -> None:
+        """Say when a method begins and when it has ended."""
+        original = getattr(kind, method)
+
+        @functools.wraps(original)
+        def followed(*arguments: Any, **named: Any) -> Any:
+            self.say(phase)
+            result = original(*arguments, **named)
+            self._iterations += phase == "stepping"
+            self.say("between")
+            return result
+
+        setattr(kind, method, followed)
+
+
 if __name__ == "__main__":
     chosen = sys.argv.pop(1)
+    marker = Marker(os.environ["MARKER"])
+    for phase, methods in PHASES.items():
+        for kind, method in methods:
+            marker.follow(kind, method, phase=phase)
     triax.main(experiment(name=chosen))

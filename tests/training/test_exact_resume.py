@@ -1,5 +1,6 @@
 """A run that was stopped and resumed ends with the same bits as one that was not. Real processes, real signals."""
 
+import dataclasses
 import functools
 import json
 import os
@@ -75,9 +76,10 @@ def test_trap_22_stopped_at_ten_random_moments_it_ends_with_the_same_bits(
     name: str, sent: signal.Signals, reference: Callable[[str], Path], workplace: Path
 ) -> None:
     run = workplace / f"{name}-{sent.name}"
-    stopped = _train_with_stops(name=name, signals=[sent] * 10, run=run, reference=reference(name))
-    # Fewer are possible where the machine was much slower while the reference was made.
-    assert stopped >= 5
+    stopped_at = _train_with_stops(name=name, signals=[sent] * 10, run=run, reference=reference(name))
+    print(f"{run.name} was stopped {', '.join(stopped_at)}")
+    assert len(stopped_at) == 10
+    assert set(stopped_at) >= {"stepping", "evaluating", "saving"}
     _assert_equal_runs(run, reference(name))
 
 
@@ -88,7 +90,7 @@ def test_a_run_stopped_twice_ends_with_the_same_bits(
 ) -> None:
     run = workplace / f"twice-{name}"
     signals = [signal.SIGKILL, signal.SIGINT]
-    assert _train_with_stops(name=name, signals=signals, run=run, reference=reference(name)) >= 1
+    assert len(_train_with_stops(name=name, signals=signals, run=run, reference=reference(name))) == 2
     _assert_equal_runs(run, reference(name))
 
 
@@ -107,35 +109,36 @@ def _start(name: str, command: str, *options: str, run: Path, workplace: Path) -
         "MINARI_DATASETS_PATH": str(workplace / "datasets"),
         "JAX_COMPILATION_CACHE_DIR": str(workplace / "cache"),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "MARKER": str(_marker(run)),
     }
+    _marker(run).unlink(missing_ok=True)
     arguments = [sys.executable, str(SCRIPT), name, command, "--run-directory", str(run), *options]
     with (workplace / f"{run.name}.log").open("ab") as log:
         return subprocess.Popen(arguments, cwd=ROOT, env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
 
 
-def _train_with_stops(*, name: str, signals: list[signal.Signals], run: Path, reference: Path) -> int:
-    """Train to the end, stopping and resuming on the way; returns how often it was stopped before the end."""
+def _train_with_stops(*, name: str, signals: list[signal.Signals], run: Path, reference: Path) -> list[str]:
+    """Train to the end, stopping and resuming on the way; returns what the run was at, at each stop before the end."""
     workplace = run.parent
     generator = np.random.default_rng([*run.name.encode()])
-    # Each life trains for a small part of the time that the whole run takes.
-    whole = json.loads((reference / "metrics.jsonl").read_text().splitlines()[-1])["wall_seconds"]
-    made = 0
+    # Ten stops fit into any run: each comes in the first 25th of it that a process makes, or, where it is to come in an
+    # evaluation or while a checkpoint is saved, in the next of these: 10/25 + 3/9 + 3/13 < 1.
+    wanted = ["stepping"] * 4 + ["evaluating"] * 3 + ["saving"] * 3
+    earliest = _moment(reference).iterations // 25
+    stopped_at: list[str] = []
     for sent in signals:
         process = _start(name, "resume" if _begun(run) else "train", run=run, workplace=workplace)
-        _wait_until_training(process=process, log=workplace / f"{run.name}.log", lives=made + 1)
-        # Half of the time in the middle of saving a checkpoint, as near as can be told from outside.
-        deadline = time.monotonic() + generator.uniform(0.0, whole / 20)
-        aim_at_checkpoint = generator.random() < 0.5
-        while time.monotonic() < deadline and process.poll() is None:
-            if aim_at_checkpoint and any((run / "checkpoints").glob(".*")):
-                break
-            time.sleep(0.0005)
+        phase = str(generator.choice(wanted))
+        _wait_for(phase, run=run, process=process, iterations=int(generator.integers(earliest + 1)))
+        time.sleep(generator.uniform(0.0, 0.01))
+        found = _moment(run).phase
         process.send_signal(sent)
         before = time.monotonic()
         code = process.wait(timeout=300)
         if code == 0:
-            return made  # It had ended before the signal came.
-        made += 1
+            return stopped_at  # It had ended before the signal came.
+        stopped_at.append(found)
+        wanted.remove(found if found in wanted else phase)
         if sent is signal.SIGKILL:
             assert code == -signal.SIGKILL
         else:
@@ -144,20 +147,43 @@ def _train_with_stops(*, name: str, signals: list[signal.Signals], run: Path, re
             assert any((run / "checkpoints").iterdir())
     process = _start(name, "resume", run=run, workplace=workplace)
     assert process.wait(timeout=900) == 0, (workplace / f"{run.name}.log").read_text()
-    return made
+    return stopped_at
 
 
 def _begun(run: Path) -> bool:
     return (run / "experiment.json").exists()
 
 
-def _wait_until_training(*, process: "subprocess.Popen[bytes]", log: Path, lives: int) -> None:
-    """Wait until the process has said which run directory it trains in: its loop begins."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Moment:
+    """What a process says that it is at.
+
+    :ivar phase: one of the phases of ``resumable.py``, or what comes before and between them.
+    :ivar iterations: of its loop that it has made.
+    """
+
+    phase: str
+    iterations: int
+
+
+def _marker(run: Path) -> Path:
+    return run.with_suffix(".marker")
+
+
+def _moment(run: Path) -> Moment:
+    words = _marker(run).read_text().split() if _marker(run).exists() else []
+    return Moment(phase=words[0], iterations=int(words[1])) if words else Moment(phase="starting", iterations=0)
+
+
+def _wait_for(phase: str, *, run: Path, process: "subprocess.Popen[bytes]", iterations: int) -> None:
+    """Wait until the process has made some iterations and is at something, or has ended."""
     deadline = time.monotonic() + 600
-    while process.poll() is None and time.monotonic() < deadline:
-        if log.read_text().count("run directory: ") >= lives:
+    while process.poll() is None:
+        assert time.monotonic() < deadline, f"{run} was never {phase}"
+        moment = _moment(run)
+        if moment.iterations >= iterations and moment.phase == phase:
             return
-        time.sleep(0.005)
+        time.sleep(0.0002)
 
 
 def _assert_equal_runs(run: Path, reference: Path) -> None:
