@@ -11,8 +11,9 @@ from typing import Any
 import tyro
 
 import triax
-from triax.cli import CONFIG, TYPES
+from triax.cli import CONFIG
 from triax.launch.jobs import differences
+from triax.options import TYPES
 from triax.training.description import describe
 
 ROOT = Path(__file__).resolve().parents[1]
