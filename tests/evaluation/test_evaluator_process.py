@@ -30,7 +30,7 @@ CONFIG = EvaluationConfig(episodes=3, environments=2)
 class Troubled(CounterProbe):
     """Has trouble once, in its first step or in its first reset, if a file is there; or is slow.
 
-    :param trouble: "raise in step", "sleep in step", "sleep in reset"; "raise in reset", always; or "slow": a second
+    :param trouble: "raise in step", "sleep in step", "sleep in reset"; "raise in reset", always; or "slow": 1.5 s
         for each reset, and for the second step of each episode.
     :param file: is removed when there was trouble.
     """
@@ -55,7 +55,7 @@ class Troubled(CounterProbe):
 
     def _have_trouble(self, *, place: str, slow: bool) -> None:
         if self._trouble == "slow" and slow:
-            time.sleep(1.0)
+            time.sleep(1.5)
         if not self._trouble.endswith(place) or not self._file.exists():
             return
         self._file.unlink()
@@ -235,8 +235,8 @@ def test_an_evaluator_that_hangs_is_replaced(place: str, tmp_path: Path, capfd: 
 
 
 def test_the_limits_are_those_of_one_environment(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    # Both environments' second steps take 2 s together.
-    supervision = SupervisionConfig(step_seconds=1.6, reset_seconds=1.6)
+    # Both environments' second steps take 3 s together.
+    supervision = SupervisionConfig(step_seconds=2.8, reset_seconds=2.8)
     with running(supervision=supervision, trouble="slow", file=tmp_path / "none") as evaluator:
         evaluator.request(parameters=parameters_of(1), evaluation_seed=5)
         assert results(evaluator) == [expected(1, evaluation_seed=5)]

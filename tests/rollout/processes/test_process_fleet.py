@@ -260,12 +260,14 @@ def test_trap_30_a_trainer_that_waits_long_says_for_whom(capfd: pytest.CaptureFi
     supervision = SupervisionConfig(patience_seconds=0.5)
     config = RolloutConfig(backend="processes", supervision=supervision)
     with running(diary_fleet(config=config, trouble="sleep", chunk_steps=3)) as fleet:
-        while fleet.report().resets == 0:
-            fleet.collect(minimum=1, timeout=0.1)
-        for _ in range(8):
+        said, deadline = "", time.monotonic() + 120.0
+        while "worker 0 is at step for" not in said:
+            assert time.monotonic() < deadline, said
             assert fleet.collect(minimum=1, timeout=0.2) == []
-    said = capfd.readouterr().err
-    assert "worker 0 is at step for" in said
+            said += capfd.readouterr().err
+        time.sleep(0.5)
+        assert fleet.collect(minimum=1, timeout=0.2) == []
+    said += capfd.readouterr().err
     assert said.count("no experience for") >= 2
 
 
