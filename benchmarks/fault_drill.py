@@ -231,7 +231,7 @@ def examine_rest(*, run: Path, temporary: set[str]) -> dict[str, bool]:
     :param temporary: what the folder of temporary files held before.
     :return: what holds.
     """
-    left = [path for path in run.rglob(".*") if path.name != ".lock"]
+    left = [path for path in run.rglob(".*") if path.name not in {".lock", ".reached"}]
     own = [name for name in os.listdir("/proc") if name.isdigit() and _folder_of(int(name)) == run.parent]
     shared = Path("/dev/shm")
     return {

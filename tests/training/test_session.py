@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import pytest
 from test_trainer import EXPERIMENT
 
 import triax
+from triax.rollout import InlineFleet
 from triax.runs import RunLogs
+from triax.training.interrupts import TrainingInterrupted
 
 LATE = dataclasses.replace(EXPERIMENT, evaluation=triax.EvaluationConfig(interval=100, episodes=1, at_start=False))
 """Its first checkpoint is at step 100."""
@@ -52,3 +55,19 @@ def test_trap_38_resuming_on_another_number_of_cores_is_warned_of(tmp_path: Path
     (run / "experiment.json").write_text(json.dumps(document))
     with pytest.warns(UserWarning, match=rf"made elsewhere.*not be exact to the bit: cores: {cores + 1}, now {cores}$"):
         triax.resume(run_directory=run, checkpoint=100)
+
+
+def test_an_interrupted_run_says_what_its_workers_had_under_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    append, report = RunLogs.append_metrics, InlineFleet.report
+
+    def interrupting(self: RunLogs, row: Any) -> None:
+        append(self, row)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(RunLogs, "append_metrics", interrupting)
+    monkeypatch.setattr(InlineFleet, "report", lambda self: dataclasses.replace(report(self), steps_underway=1600))
+    with pytest.raises(TrainingInterrupted):
+        triax.train(experiment=EXPERIMENT, run_directory=tmp_path / "run")
+    assert "1,600 environment steps that workers had under way are lost" in capsys.readouterr().out

@@ -235,9 +235,8 @@ def test_an_interrupted_run_ends_soon_and_goes_on_to_the_full_number_of_steps(tm
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     before = time.monotonic()
-    shown, said = process.communicate(timeout=600)
+    _, said = process.communicate(timeout=600)
     assert time.monotonic() - before < 10.0
-    assert re.search(r"\d environment steps that workers had under way are lost", shown + said)
     assert process.returncode == 130, said
     assert re.search(r"Go on with: .*triax resume", said)
     process = run_script("none", "resume", "--run-directory", str(run))
