@@ -70,4 +70,4 @@ def test_an_interrupted_run_says_what_its_workers_had_under_way(
     monkeypatch.setattr(InlineFleet, "report", lambda self: dataclasses.replace(report(self), steps_underway=1600))
     with pytest.raises(TrainingInterrupted):
         triax.train(experiment=EXPERIMENT, run_directory=tmp_path / "run")
-    assert "1,600 environment steps that workers had under way are lost" in capsys.readouterr().out
+    assert "1,600 environment steps that were under way are lost" in capsys.readouterr().out

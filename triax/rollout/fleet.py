@@ -71,7 +71,7 @@ class FleetReport:
     :ivar resets: episodes begun.
     :ivar restarts: workers that were started again after a failure.
     :ivar lost_steps: actions taken by these and never handed over, as far as that is known.
-    :ivar steps_underway: actions that workers have taken and not yet handed over, as far as that is known.
+    :ivar steps_underway: actions that were taken and not yet taken in by the trainer, as far as that is known.
     :ivar seconds_waited: how long ``collect`` has waited for experience.
     :ivar worker_seconds_waited: how long workers have waited for the trainer, over all of them.
     """

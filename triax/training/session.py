@@ -12,7 +12,7 @@ from triax.environments import EnvironmentConfig
 from triax.evaluation import Evaluator, render_episode
 from triax.programs import triax_command
 from triax.random import derive_seed
-from triax.rollout import NonFiniteAction
+from triax.rollout import NonFiniteAction, WorkersFailed
 from triax.rollout.processes.spawning import check_not_imported_by_child
 from triax.runs import (
     CheckpointStore,
@@ -203,9 +203,11 @@ def _run(*, experiment: Experiment, parts: Parts, run: RunDirectory, checkpoint:
                     f"learning diverged: {error}. Lower the learning rate, clip the gradient's norm, or scale the "
                     f"rewards. {_way_on(run=run, store=store)}"
                 ) from error
-            report = parts.loop.fleet_report()
-            if outcome.interrupted and report is not None and report.steps_underway > 0:
-                progress.say(f"{report.steps_underway:,} environment steps that workers had under way are lost")
+            except WorkersFailed:
+                _say_what_was_underway(parts=parts, progress=progress)
+                raise
+            if outcome.interrupted:
+                _say_what_was_underway(parts=parts, progress=progress)
         if outcome.interrupted:
             raise TrainingInterrupted(
                 f"{outcome.reason}; checkpoint {store.resolve('last', full=True)} is saved. Go on with: "
@@ -221,6 +223,13 @@ def _run(*, experiment: Experiment, parts: Parts, run: RunDirectory, checkpoint:
     return TrainingResult(run_directory=run.path, evaluations=read_evaluations(run), reason=outcome.reason)
 
 
+def _say_what_was_underway(*, parts: Parts, progress: Progress) -> None:
+    """Count what a run that ends early has in no checkpoint."""
+    report = parts.loop.fleet_report()
+    if report is not None and report.steps_underway > 0:
+        progress.say(f"{report.steps_underway:,} environment steps that were under way are lost")
+
+
 def _way_on(*, run: RunDirectory, store: CheckpointStore) -> str:
     """Say from which checkpoint a run that has diverged can go on; all that were made are from before."""
     try:
@@ -228,8 +237,8 @@ def _way_on(*, run: RunDirectory, store: CheckpointStore) -> str:
     except RunError:
         return "There is no checkpoint from before."
     return (
-        f"Checkpoint {steps} is from before: `triax resume {run.path}` goes on from it with the same settings; a new "
-        "run with others can begin with parts of it (Experiment.load)."
+        f"Checkpoint {steps} is from before: `{triax_command('resume', run.path)}` goes on from it with the "
+        "same settings; a new run with others can begin with parts of it (Experiment.load)."
     )
 
 

@@ -2,6 +2,7 @@
 that is learning from a stream.
 """
 
+import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,8 +13,7 @@ import numpy as np
 
 from triax.learners.interface import Learner, OnPolicyPlan
 from triax.random import KeyArray
-from triax.rollout import Fleet
-from triax.rollout.worker_fleet import say
+from triax.rollout import Fleet, FleetReport
 from triax.training.devices import DEFAULT_PLACEMENT, Placement
 from triax.training.loops.base import COLLECT_SECONDS, FleetLoop, Iteration, update_number
 from triax.training.loops.scanning import evaluate
@@ -91,12 +91,10 @@ class OnPolicyLoop(FleetLoop):
             rejected_steps=rejected_steps,
         )
 
-    def close(self) -> None:
-        """Close the fleet. Chunks that wait for others are in no checkpoint: they are lost, and that is said."""
-        pending, self._pending = self._pending, []
-        if pending:
-            say(f"{sum(chunk.steps for chunk in pending)} steps that waited to be learnt from are lost")
-        super().close()
+    def fleet_report(self) -> FleetReport:
+        """Count what the fleet has done; chunks that wait for others are in no checkpoint, and under way still."""
+        report, waiting = super().fleet_report(), sum(chunk.steps for chunk in self._pending)
+        return dataclasses.replace(report, steps_underway=report.steps_underway + waiting)
 
     def _lag(self, chunk: Chunk) -> int:
         return self.counters.policy_version - chunk.policy_version
