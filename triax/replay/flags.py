@@ -17,17 +17,8 @@ Array = npt.NDArray[Any]
 TERMINATED, TRUNCATED, FIRST, LAST, ACTED = 1, 2, 4, 8, 16
 """The bits."""
 
-
-def observation_flags(trajectory: Trajectory, *, row: int | slice) -> Array:
-    """Pack what is known of observations: whether they are an episode's first or final one.
-
-    :param trajectory: T rows of B environments.
-    :param row: which rows.
-    :return: bytes, [B] or [rows, B].
-    """
-    first, last = np.asarray(trajectory.is_first)[row], np.asarray(trajectory.is_last)[row]
-    flags: Array = first * np.uint8(FIRST) + last * np.uint8(LAST)
-    return flags
+OBSERVED = FIRST | LAST
+"""The bits that are known of an observation without what came after it."""
 
 
 def row_flags(trajectory: Trajectory) -> Array:
@@ -36,9 +27,8 @@ def row_flags(trajectory: Trajectory) -> Array:
     :param trajectory: T rows of B environments.
     :return: bytes, [T + 1, B].
     """
-    flags = observation_flags(trajectory, row=slice(None))
-    acted = (flags[:-1] & LAST) == 0
-    flags[:-1] |= acted * np.uint8(ACTED)
-    flags[:-1] |= (acted & trajectory.terminated) * np.uint8(TERMINATED)
-    flags[:-1] |= (acted & trajectory.truncated) * np.uint8(TRUNCATED)
+    first, last = np.asarray(trajectory.is_first), np.asarray(trajectory.is_last)
+    flags: Array = first * np.uint8(FIRST) + last * np.uint8(LAST)
+    ended = trajectory.terminated * np.uint8(TERMINATED) + trajectory.truncated * np.uint8(TRUNCATED)
+    flags[:-1] += ~last[:-1] * (ended + np.uint8(ACTED))
     return flags

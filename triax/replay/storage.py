@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from triax.replay.columns import check_rows, columns
-from triax.replay.flags import ACTED, FIRST, LAST, TRUNCATED, observation_flags, row_flags
+from triax.replay.flags import ACTED, FIRST, LAST, OBSERVED, TRUNCATED, row_flags
 from triax.replay.sampler import Slots
 from triax.spaces import SpaceSpec
 from triax.trees import Tree, tree_dataclass
@@ -111,7 +111,9 @@ class RingStorage:
         self._check(trajectory=trajectory, first_stream=first_stream)
         steps, width = trajectory.reward.shape
         streams = np.arange(first_stream, first_stream + width)
-        self.heads[streams] += self._broken(trajectory=trajectory, streams=streams)
+        observations, flags = columns(trajectory.observation), row_flags(trajectory)
+        if not self._continues(observations=observations, flags=flags[0], streams=streams):
+            self.heads[streams] += self._broken(observations=observations, flags=flags[0], streams=streams)
         start = self.heads[streams]
         # Only the newest rows of a chunk that is longer than the ring are written, but the heads count them all.
         skipped = max(0, steps - (self.rows - 1))
@@ -124,14 +126,14 @@ class RingStorage:
         for column, values in zip(self._action_columns, columns(trajectory.action, trajectory.extras), strict=True):
             column[acted] = values[skipped:]
             column[provisional] = 0
-        for column, values in zip(self._observation_columns, columns(trajectory.observation), strict=True):
+        for column, values in zip(self._observation_columns, observations, strict=True):
             column[slots] = values[skipped:]
         self.reward[acted] = trajectory.reward[skipped:]
         self.reward[provisional] = 0.0
         tasks = np.broadcast_to(task, (steps, width)) if task.ndim > 1 else task[np.newaxis]
         self.task[acted] = tasks[-len(acted) :]
         self.task[provisional] = tasks[-1]
-        flags = row_flags(trajectory)[skipped:]
+        flags = flags[skipped:]
         self.flags[slots] = flags
         self.heads[streams] = start + steps
 
@@ -250,20 +252,39 @@ class RingStorage:
             )
             self._fitting = shapes
 
-    def _broken(self, *, trajectory: Trajectory, streams: Array) -> Array:
-        """Find the streams that a chunk does not continue, and close their episodes, [B]."""
-        provisional = streams * self.rows + self.heads[streams] % self.rows
-        flags = self.flags[provisional]
-        differs = flags != observation_flags(trajectory, row=0)
-        for column, values in zip(self._observation_columns, columns(trajectory.observation), strict=True):
+    def _provisional(self, streams: Array) -> Array:
+        """Name the slots of some streams' provisional rows, [B]."""
+        slots: Array = streams * self.rows + self.heads[streams] % self.rows
+        return slots
+
+    def _continues(self, *, observations: list[Array], flags: Array, streams: Array) -> bool:
+        """Say whether a chunk continues all of its streams, as nearly every chunk does.
+
+        :param observations: of its rows, leaves [T + 1, B, ...].
+        :param flags: of its first row, [B].
+        :param streams: its streams, [B].
+        :return: whether its first row is the provisional one of each, bit by bit.
+        """
+        provisional = self._provisional(streams)
+        return self.flags[provisional].tobytes() == (flags & OBSERVED).tobytes() and all(
+            column[provisional].tobytes() == values[0].tobytes()
+            for column, values in zip(self._observation_columns, observations, strict=True)
+        )
+
+    def _broken(self, *, observations: list[Array], flags: Array, streams: Array) -> Array:
+        """Find the streams that a chunk does not continue, and close their episodes, [B]; as :meth:`_continues`."""
+        provisional = self._provisional(streams)
+        stored_flags = self.flags[provisional]
+        differs = stored_flags != flags & OBSERVED
+        for column, values in zip(self._observation_columns, observations, strict=True):
             stored, new = column[provisional], np.ascontiguousarray(values[0])
             # As bytes: a NaN equals itself.
             unequal = stored.view(np.uint8).reshape(len(streams), -1) != new.view(np.uint8).reshape(len(streams), -1)
             differs |= unequal.any(axis=1)
-        broken: Array = differs & (self.heads[streams] > 0) & ((flags & FIRST) == 0)
+        broken: Array = differs & (self.heads[streams] > 0) & ((stored_flags & FIRST) == 0)
         self.flags[provisional[broken]] |= LAST
         # An episode that ended by itself has said so in the row before.
-        cut = provisional[broken & ((flags & LAST) == 0)]
+        cut = provisional[broken & ((stored_flags & LAST) == 0)]
         before = cut - 1 + np.where(cut % self.rows == 0, self.rows, 0)
         self.flags[before] |= TRUNCATED
         return broken
