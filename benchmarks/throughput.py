@@ -40,6 +40,8 @@ from triax.types import ActionMode, Chunk, TransitionUnit
 
 WARMUP_STEPS = 1000
 ROUNDS = 8
+MUCH_WAITING, GOOD_SHARE = 0.05, 0.92
+"""Shares of the time and of the rate of updates alone: where other settings are worth a try, and where they are not."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -299,21 +301,36 @@ def _warm(experiment: triax.Experiment) -> Parts:
     return parts
 
 
-def advice(*, waiting: float, share: float) -> str:
-    """Say what limits the whole.
+def advice(*, waiting: float, share: float, environment: float, policy: float) -> str:
+    """Say what limits the whole, and which setting to try.
 
     :param waiting: the share of time that the trainer waits for experience.
     :param share: environment steps a second, at one update a step, as a share of the rate of updates alone.
+    :param environment: steps a second of the environment alone.
+    :param policy: actions a second of the policy alone, for as many environments as a worker has.
     :return: in words.
     """
-    if waiting > 0.05:
+    if waiting > MUCH_WAITING:
+        if policy < environment:
+            return (
+                f"Acting limits it: the trainer waits {waiting:.0%} of the time, and the policy alone makes {policy:,.0f} "
+                f"actions a second where the environment makes {environment:,.0f} steps. Try more "
+                "--rollout.environments-per-worker, for which one call of the policy acts together."
+            )
         return (
-            f"Collecting limits it: the trainer waits {waiting:.0%} of the time. Try more "
-            "--rollout.environments-per-worker, then more --rollout.workers (as many as there are cores to spare)."
+            f"The environment limits it: the trainer waits {waiting:.0%} of the time, and the environment alone makes "
+            f"{environment:,.0f} steps a second where the policy makes {policy:,.0f} actions. Try more "
+            "--rollout.workers, as many as there are cores to spare."
+        )
+    if share < GOOD_SHARE:
+        return (
+            f"What goes on around the updates limits it: the whole runs at {share:.2f} of their rate alone, and the "
+            "trainer hardly waits. Try a larger --loop.updates-per-call, or more --rollout.environments-per-worker, which "
+            "takes less of the processor from the trainer."
         )
     return (
-        f"Updates limit it: the whole runs at {share:.2f} of their rate alone. Try a larger "
-        "--loop.updates-per-call, fewer --learner.updates-per-step, smaller networks, or an accelerator."
+        f"Updates limit it: the whole runs at {share:.2f} of their rate alone. Try fewer --learner.updates-per-step, "
+        "smaller networks, or an accelerator."
     )
 
 
@@ -339,12 +356,13 @@ def main() -> None:
     environment = bare_environment(bench)
     show("environment alone", rate=environment)
     together: dict[int, float] = {}
+    policies: dict[int, float] = {}
 
     def show_collection(part: str, *, rate: float, environments: int, **more: Any) -> None:
         show(part, rate=rate, **more, environments=environments, share=round(rate / together[environments], 2))
 
     for count in arguments.environments:
-        policy = as_in_a_worker(bare_policy, bench, environments=count)
+        policy = policies[count] = as_in_a_worker(bare_policy, bench, environments=count)
         show("policy alone", rate=policy, environments=count)
         show("one after the other", rate=1.0 / (1.0 / environment + 1.0 / policy), environments=count)
         together[count] = as_in_a_worker(bare_loop, bench, environments=count)
@@ -366,14 +384,16 @@ def main() -> None:
         for count in arguments.environments:
             kinds.append({"backend": "processes", "workers": workers, "environments_per_worker": count})
     best: dict[str, float] = {"rate": 0.0}
+    acting = policies[arguments.environments[0]]
     for kind in kinds:
         found = whole_loop(bench, updates=meter, **kind)
         shown = {name: round(found[name], 3) for name in ("share", "waiting")}
         place = "with workers" if kind else "in line"
         more = {"workers": kind["workers"], "environments": kind["environments_per_worker"]} if kind else {}
         show(f"the whole, {place}", rate=found["rate"], **more, **shown)
-        best = max(best, found, key=lambda each: each["rate"])
-    conclusion = advice(waiting=best["waiting"], share=best["share"])
+        if found["rate"] > best["rate"]:
+            best, acting = found, policies[kind.get("environments_per_worker", arguments.environments[0])]
+    conclusion = advice(waiting=best["waiting"], share=best["share"], environment=environment, policy=acting)
     print(conclusion)
     if arguments.output is not None:
         document = {
