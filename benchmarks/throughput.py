@@ -313,8 +313,8 @@ def advice(*, waiting: float, share: float, environment: float, policy: float) -
     if waiting > MUCH_WAITING:
         if policy < environment:
             return (
-                f"Acting limits it: the trainer waits {waiting:.0%} of the time, and the policy alone makes {policy:,.0f} "
-                f"actions a second where the environment makes {environment:,.0f} steps. Try more "
+                f"Acting limits it: the trainer waits {waiting:.0%} of the time, and the policy alone makes "
+                f"{policy:,.0f} actions a second where the environment makes {environment:,.0f} steps. Try more "
                 "--rollout.environments-per-worker, for which one call of the policy acts together."
             )
         return (
@@ -325,8 +325,8 @@ def advice(*, waiting: float, share: float, environment: float, policy: float) -
     if share < GOOD_SHARE:
         return (
             f"What goes on around the updates limits it: the whole runs at {share:.2f} of their rate alone, and the "
-            "trainer hardly waits. Try a larger --loop.updates-per-call, or more --rollout.environments-per-worker, which "
-            "takes less of the processor from the trainer."
+            "trainer hardly waits. Try a larger --loop.updates-per-call, or more --rollout.environments-per-worker, "
+            "which takes less of the processor from the trainer."
         )
     return (
         f"Updates limit it: the whole runs at {share:.2f} of their rate alone. Try fewer --learner.updates-per-step, "
