@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from triax.networks.normalisation import ObservationStatistics, RunningMoments
-from triax.spaces import space_spec
+from triax.spaces import SetOf, space_spec
 
 update = jax.jit(lambda moments, values, valid: moments.updated(values=values, valid=valid))
 standardise = jax.jit(lambda moments, values: moments.standardise(values=values))
@@ -170,3 +170,31 @@ def test_an_observation_of_another_structure_is_refused() -> None:
     statistics = ObservationStatistics.initial(spec=SPEC)
     with pytest.raises(ValueError, match="zip"):
         statistics.normalise(observation={"vector": np.zeros(3, np.float32)})
+
+
+def test_elements_of_sets_are_scaled_and_padding_counts_for_nothing() -> None:
+    spec = space_spec(space=SetOf(spaces.Box(-np.inf, np.inf, (2,)), maximum=3), role="observation")
+    generator = np.random.default_rng(2)
+    present = generator.random((6, 5, 3)) < 0.6
+    elements = generator.normal([50.0, -3.0], [4.0, 0.1], (6, 5, 3, 2)) * present[..., None]
+    observation = np.concatenate([elements, present[..., None]], axis=-1).astype(np.float32)
+    valid = np.ones((6, 5), np.bool_)
+    valid[2] = False
+    poisoned = observation.copy()
+    poisoned[2] = np.nan
+
+    @jax.jit
+    def run(values: Any, tree: Any, mask: Any) -> tuple[ObservationStatistics, Any]:
+        statistics = ObservationStatistics.initial(spec=spec).updated(observation=values, valid=mask)
+        return statistics, statistics.normalise(observation=tree)
+
+    _, normalised = run(poisoned, observation, valid)
+    seen = elements[valid][present[valid]]
+    expected = (elements - seen.mean(axis=0)) / seen.std(axis=0) * present[..., None]
+    np.testing.assert_allclose(normalised[..., :-1], expected, atol=1e-3)
+    np.testing.assert_array_equal(normalised[..., -1], present)
+    # More room changes nothing.
+    wider = np.concatenate([observation, np.zeros((6, 5, 4, 3), np.float32)], axis=-2)
+    _, scaled = run(wider, wider, valid)
+    np.testing.assert_allclose(scaled[..., :3, :], normalised, atol=1e-5)
+    assert not np.any(scaled[..., 3:, :])

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from triax.spaces import BoxLeaf, SpaceSpec
+from triax.spaces import BoxLeaf, Leaf, SetLeaf, SpaceSpec
 from triax.trees import Tree, replace, tree_dataclass
 from triax.types import AnyArray
 
@@ -81,13 +81,51 @@ class RunningMoments:
 
 
 @tree_dataclass
-class ObservationStatistics:
-    """Running moments of the continuous leaves of observations; other leaves pass as they are.
+class SetMoments:
+    """Running moments of the elements of sets, whichever places these have. Padding counts for nothing and stays 0.
 
-    :ivar moments: one entry for each leaf of the spec, in order; None where the leaf is not continuous.
+    :ivar elements: of one element.
     """
 
-    moments: tuple[RunningMoments | None, ...]
+    elements: RunningMoments
+
+    @classmethod
+    def initial(cls, *, features: int) -> "SetMoments":
+        """Begin with moments that change nothing.
+
+        :param features: numbers in an element.
+        :return: the moments.
+        """
+        return cls(elements=RunningMoments.initial(shape=(features,)))
+
+    def updated(self, *, values: Float[AnyArray, "..."], valid: Bool[AnyArray, "..."]) -> "SetMoments":
+        """Take in a piece of experience.
+
+        :param values: [..., maximum, features + 1], the last column of which says whether a row is an element.
+        :param valid: which of the sets count, [...].
+        :return: the new moments.
+        """
+        present = (values[..., -1] > 0.5) & valid[..., None]
+        return SetMoments(elements=self.elements.updated(values=values[..., :-1], valid=present))
+
+    def standardise(self, *, values: Float[AnyArray, "..."]) -> Float[Array, "..."]:
+        """Scale the elements to mean 0 and variance 1, see :meth:`RunningMoments.standardise`.
+
+        :param values: [..., maximum, features + 1].
+        :return: [..., maximum, features + 1].
+        """
+        present = values[..., -1:]
+        return jnp.concatenate([self.elements.standardise(values=values[..., :-1]) * present, present], axis=-1)
+
+
+@tree_dataclass
+class ObservationStatistics:
+    """Running moments of the continuous leaves of observations and of elements of sets; other leaves pass unchanged.
+
+    :ivar moments: one entry for each leaf of the spec, in order; None where the leaf is neither.
+    """
+
+    moments: tuple[RunningMoments | SetMoments | None, ...]
 
     @classmethod
     def initial(cls, *, spec: SpaceSpec) -> "ObservationStatistics":
@@ -96,12 +134,7 @@ class ObservationStatistics:
         :param spec: the observations' spec.
         :return: the statistics.
         """
-        return cls(
-            moments=tuple(
-                RunningMoments.initial(shape=leaf.shape) if isinstance(leaf, BoxLeaf) else None
-                for leaf in spec.leaves()
-            )
-        )
+        return cls(moments=tuple(_initial_moments(leaf) for leaf in spec.leaves()))
 
     def updated(self, *, observation: Tree, valid: Bool[AnyArray, "..."]) -> "ObservationStatistics":
         """Take in a piece of experience.
@@ -118,7 +151,7 @@ class ObservationStatistics:
         )
 
     def normalise(self, *, observation: Tree) -> Tree:
-        """Scale the continuous leaves.
+        """Scale the continuous leaves and the elements of sets.
 
         :param observation: inside form, [..., *leaf shape].
         :return: the same structure.
@@ -128,3 +161,13 @@ class ObservationStatistics:
         return jax.tree.unflatten(
             structure, [leaf if moments is None else moments.standardise(values=leaf) for moments, leaf in pairs]
         )
+
+
+def _initial_moments(leaf: Leaf) -> RunningMoments | SetMoments | None:
+    """Begin with moments of a leaf that change nothing; None for a leaf that has none."""
+    match leaf:
+        case BoxLeaf():
+            return RunningMoments.initial(shape=leaf.shape)
+        case SetLeaf():
+            return SetMoments.initial(features=leaf.shape[1] - 1)
+    return None
