@@ -20,6 +20,7 @@ from triax.environments.probes import CounterProbe
 from triax.evaluation import Evaluation, EvaluationConfig, Evaluator, EvaluatorProcess
 from triax.random import KeyArray
 from triax.rollout import CannotSendToWorkers, SupervisionConfig, WorkersFailed
+from triax.rollout.supervision import WatchClock
 from triax.spaces import space_spec
 from triax.trees import Tree
 from triax.types import ActionMode, PolicyOutput
@@ -206,6 +207,22 @@ def test_an_evaluator_that_is_stopped_while_it_is_idle_holds_up_nobody_and_is_re
         evaluator._supervision = SupervisionConfig()
         assert results(evaluator) == [expected(1, evaluation_seed=5)]
     assert "has been at one start for more than 1 s" in capfd.readouterr().err
+
+
+def test_an_evaluator_that_was_stopped_together_with_the_trainer_goes_on() -> None:
+    with running() as evaluator:
+        evaluator.request(parameters=parameters_of(0), evaluation_seed=5)
+        results(evaluator)
+        process, limits = evaluator.process, SupervisionConfig(start_seconds=1.0)
+        assert process is not None
+        evaluator._supervision, evaluator._clock = limits, WatchClock(config=limits)  # its first start took longer
+        evaluator.request(parameters=parameters_of(1), evaluation_seed=6)
+        os.kill(process, signal.SIGSTOP)
+        time.sleep(2.0)  # the trainer sees nothing meanwhile
+        found = evaluator.finished()
+        os.kill(process, signal.SIGCONT)
+        assert found + results(evaluator) == [expected(1, evaluation_seed=6)]
+        assert evaluator.process == process
 
 
 def test_a_killed_evaluator_is_started_again_and_leaves_nothing_out(capfd: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,7 @@ from triax.evaluation.evaluator import Evaluation, Evaluator
 from triax.rollout import MakeEnvironment, RestartBudget, SupervisionConfig, WorkersFailed
 from triax.rollout.processes.spawning import begin_child, end_child, start_child, use_one_thread
 from triax.rollout.processes.status import Phase, WorkerStatus, overdue
-from triax.rollout.supervision import pickled_for_workers
+from triax.rollout.supervision import WatchClock, pickled_for_workers
 from triax.rollout.workers import MakePolicy, WorkerFailure
 from triax.spaces import SpaceSpec
 from triax.trees import Tree, to_numpy
@@ -76,6 +76,7 @@ class EvaluatorProcess:
         self._supervision = supervision
         self._niceness = niceness
         self._budget = RestartBudget(config=supervision)
+        self._clock = WatchClock(config=supervision)
         self._requests: collections.deque[_Request] = collections.deque()
         self._life: _Life | None = None
         self._failure: WorkersFailed | None = None
@@ -151,6 +152,7 @@ class EvaluatorProcess:
         :param seconds: how long to wait for it.
         """
         assert self._life is not None
+        watched = self._clock.look()
         found = self._life.receive(seconds=seconds)
         if isinstance(found, Evaluation):
             self._requests.popleft()
@@ -159,7 +161,7 @@ class EvaluatorProcess:
             self._replace(reason=f"failed with {found.summary}\n{found.traceback}", permanent=True)
         elif not self._life.is_alive:
             self._replace(reason="ended by itself")
-        elif (late := self._life.overdue(self._supervision)) is not None:
+        elif (late := self._life.overdue(self._supervision, watched=watched)) is not None:
             self._replace(reason=late)
         return None
 
@@ -236,9 +238,10 @@ class _Life:
                 return found
         return None
 
-    def overdue(self, supervision: SupervisionConfig) -> str | None:
-        """Say what takes too long; None if nothing does."""
-        return overdue(phase=self._status.phase, seconds=self._status.seconds_in_phase, supervision=supervision)
+    def overdue(self, supervision: SupervisionConfig, *, watched: float) -> str | None:
+        """Say what takes too long, as far as it was watched; None if nothing does."""
+        seconds = min(self._status.seconds_in_phase, watched)
+        return overdue(phase=self._status.phase, seconds=seconds, supervision=supervision)
 
     def close(self, *, seconds: float) -> None:
         self._open.close()  # The end of its connections ends it, once it has nothing to do.

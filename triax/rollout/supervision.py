@@ -69,6 +69,31 @@ class RestartBudget:
         return True
 
 
+class WatchClock:
+    """How long processes have been watched without a break.
+
+    Who was stopped together with those it watches (Ctrl-Z), or was busy otherwise, cannot tell what they did meanwhile:
+    that time does not count against them.
+
+    :param config: a break is longer than the shortest of its limits.
+    """
+
+    def __init__(self, *, config: SupervisionConfig) -> None:
+        self._break = min(config.start_seconds, config.reset_seconds, config.step_seconds)
+        self._began = self._last = time.monotonic()
+
+    def look(self) -> float:
+        """Look at them now.
+
+        :return: seconds since the watch began, or since its last break.
+        """
+        now = time.monotonic()
+        if now - self._last > self._break:
+            self._began = now
+        self._last = now
+        return now - self._began
+
+
 def pickled_for_workers(
     setup: object, *, environment: object, policy: object, dumps: Callable[[Any], bytes] = pickle.dumps
 ) -> bytes:

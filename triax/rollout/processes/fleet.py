@@ -12,6 +12,7 @@ from triax.rollout.processes.memory import wait_for_signals
 from triax.rollout.processes.records import ChunkRecords
 from triax.rollout.processes.status import Phase, overdue
 from triax.rollout.seeded import MakeEnvironment
+from triax.rollout.supervision import WatchClock
 from triax.rollout.worker_fleet import WorkerFleet
 from triax.rollout.workers import MakePolicy, PublishedPolicy, WorkerFailure, WorkerSetup
 from triax.spaces import SpaceSpec
@@ -64,7 +65,7 @@ class ProcessFleet(WorkerFleet[WorkerLife]):
         chunk_bytes = self._records.size + 64 * chunk_steps * config.environments_per_worker + 2**17
         self._channel_bytes = (config.lead + 1) * chunk_bytes
         self._board: PolicyBoard | None = None
-        self._watched_last = self._watching_since = time.monotonic()
+        self._clock = WatchClock(config=config.supervision)
 
     @property
     def processes(self) -> tuple[int, ...]:
@@ -127,29 +128,24 @@ class ProcessFleet(WorkerFleet[WorkerLife]):
         return found
 
     def _supervise(self) -> None:
-        now, supervision = time.monotonic(), self._config.supervision
-        if now - self._watched_last > min(supervision.step_seconds, supervision.reset_seconds):
-            # Nobody has watched for so long; the workers may have been stopped together with the trainer (Ctrl-Z).
-            self._watching_since = now
-        self._watched_last = now
+        watched = self._clock.look()
         for worker, life in list(self._workers.items()):
             if not life.channel.is_empty:
                 continue  # First what it has said; a worker that is gone or hangs stays so.
             if life.is_alive:
-                self._check_progress(worker=worker, life=life)
+                self._check_progress(worker=worker, life=life, watched=watched)
             elif life.channel.is_empty:  # Asked again: it may have said something with its last breath.
                 code = life.exit_code or 0
                 ending = f"signal {-code}" if code < 0 else f"exit code {code}"
                 self._replace(worker=worker, reason=f"ended by itself, with {ending}", permanent=code > 0)
 
-    def _check_progress(self, *, worker: int, life: WorkerLife) -> None:
+    def _check_progress(self, *, worker: int, life: WorkerLife, watched: float) -> None:
         phase, seconds = life.status.phase, life.status.seconds_in_phase
         if phase is Phase.WAITING:
             # With room for its next chunk it has nothing to wait for: it was stopped from outside.
             if life.channel.written - life.channel.read >= self._config.lead:
                 return
             phase, seconds = Phase.STEP, min(seconds, time.monotonic() - life.room_since)
-        seconds = min(seconds, time.monotonic() - self._watching_since)
-        reason = overdue(phase=phase, seconds=seconds, supervision=self._config.supervision)
+        reason = overdue(phase=phase, seconds=min(seconds, watched), supervision=self._config.supervision)
         if reason is not None:
             self._replace(worker=worker, reason=reason)
