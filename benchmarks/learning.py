@@ -51,6 +51,27 @@ def train_seed(*, name: str, seed: int, runs: Path, pin: list[str], options: lis
     return run
 
 
+def settings_row(*, name: str, directories: list[Path], command: str) -> dict[str, Any]:
+    """Say what runs were made with; the first row of a result.
+
+    :param name: of their experiment.
+    :param directories: of the runs, which differ in their seeds alone.
+    :param command: what made the result.
+    :return: the row.
+    """
+    document = RunDirectory.open(directories[0]).document()
+    return {
+        "kind": "settings",
+        "experiment": name,
+        "description": document["experiment"],
+        "commits": commits_of(directories),
+        "command": command,
+        "date": date.today().isoformat(),
+        "machine": document["machine"],
+        "summarised_on": environment_description().to_json(),
+    }
+
+
 def summarise(*, name: str, directories: list[Path], options: list[str], output: Path) -> None:
     """Write what the evaluations say, and a plot.
 
@@ -59,19 +80,8 @@ def summarise(*, name: str, directories: list[Path], options: list[str], output:
     :param options: with which they were trained.
     :param output: the folder of results.
     """
-    document = RunDirectory.open(directories[0]).document()
-    rows: list[dict[str, Any]] = [
-        {
-            "kind": "settings",
-            "experiment": name,
-            "description": document["experiment"],
-            "commits": commits_of(directories),
-            "command": " ".join(["python benchmarks/learning.py", name, "--seeds", str(len(directories)), *options]),
-            "date": date.today().isoformat(),
-            "machine": document["machine"],
-            "summarised_on": environment_description().to_json(),
-        }
-    ]
+    command = " ".join(["python benchmarks/learning.py", name, "--seeds", str(len(directories)), *options])
+    rows = [settings_row(name=name, directories=directories, command=command)]
     for directory in directories:
         run = RunDirectory.open(directory)
         seed = json.loads(run.experiment_path.read_text())["seed"]

@@ -4,22 +4,20 @@
 
 Trains ``experiments/mixed_action_sets_ppo.py`` as it is, with 1 to 6 objects, and once more with 1 to 12; goes on with
 what was stopped, and skips what is done. Then both play the same episodes with 1 to 6 objects and with 7 to 12. Writes
-``results/mixed_action_sets.jsonl``: a row of settings, and a row for each seed, agent and number of objects, with the
-share of episodes that succeeded, its 95 % bootstrap interval, and every return.
+``results/mixed_action_sets.jsonl``: a row of settings for each agent, and a row for each seed and number of objects, with
+the share of episodes that succeeded, its 95 % bootstrap interval, and every return.
 """
 
 import argparse
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from learning import ROOT, train_seed
+from learning import ROOT, settings_row, train_seed
 from seeds import for_each_seed, write_rows
 
 import triax
 from triax.evaluation import Evaluation, Evaluator
-from triax.runs import environment_description
 from triax.statistics import bootstrap_interval
 
 EXPERIMENT = "mixed_action_sets_ppo"
@@ -66,22 +64,18 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "learning", help="folder of the run directories")
     parser.add_argument("--output", type=Path, default=ROOT / "results" / "mixed_action_sets.jsonl")
     known = parser.parse_args()
-    rows: list[dict[str, Any]] = [
-        {
-            "kind": "settings",
-            "command": f"python benchmarks/sets.py --seeds {known.seeds} --episodes {known.episodes}",
-            "trained_on": TRAINED_ON,
-            "date": date.today().isoformat(),
-            "machine": environment_description().to_json(),
-        }
-    ]
+    command = f"python benchmarks/sets.py --seeds {known.seeds} --episodes {known.episodes}"
+    rows: list[dict[str, Any]] = []
     for trained_on, options in TRAINED_ON.items():
 
         def train(seed: int, pin: list[str], trained_on: str = trained_on, options: list[str] = options) -> Path:
             folder = known.runs / f"objects-{trained_on}"
             return train_seed(name=EXPERIMENT, seed=seed, runs=folder, pin=pin, options=options)
 
-        for seed, run in enumerate(for_each_seed(seeds=known.seeds, jobs=known.jobs, work=train)):
+        directories = for_each_seed(seeds=known.seeds, jobs=known.jobs, work=train)
+        settings = settings_row(name=EXPERIMENT, directories=directories, command=command)
+        rows.append({**settings, "trained_on": trained_on})
+        for seed, run in enumerate(directories):
             for played_on, objects in PLAYED_ON.items():
                 evaluation = play(run=run, objects=objects, episodes=known.episodes)
                 assert evaluation.successes is not None

@@ -8,7 +8,7 @@ import triax
 
 network = triax.NetworkConfig(
     encoder=triax.EncoderConfig(set=triax.SetEncoderConfig(blocks=1, units=32)),
-    torso=triax.MLPConfig(hidden=(64, 64), activation="tanh", initialisation="orthogonal", scale=2.0**0.5),
+    torso=triax.MLPConfig(hidden=(128, 128), initialisation="orthogonal", scale=2.0**0.5),
 )
 
 experiment = triax.Experiment(
@@ -21,9 +21,10 @@ experiment = triax.Experiment(
         minibatch_size=512,
         epochs=4,
         discount=0.97,
+        normalise_observations=True,
         entropy_coefficient=0.01,
         optimizer=triax.OptimizerConfig(
-            learning_rate=1e-3, schedule="linear", schedule_updates=8600, max_gradient_norm=0.5, epsilon=1e-5
+            learning_rate=1e-3, schedule="linear", schedule_updates=7800, max_gradient_norm=0.5, epsilon=1e-5
         ),
     ),
     environment=triax.EnvironmentConfig(id="triax/MixedActionSets2D-v0", arguments={"objects": (1, 6), "maximum": 12}),
@@ -31,7 +32,7 @@ experiment = triax.Experiment(
         triax.UsedBy(parameter="move", component=0, choice="choice", options=(0,)),
         triax.UsedBy(parameter="move", component=1, choice="choice", options=(1,)),
     ),
-    rollout=triax.RolloutConfig(backend="processes", environments_per_worker=32),
+    rollout=triax.RolloutConfig(backend="processes", environments_per_worker=64),
     total_steps=1_000_000,
     evaluation=triax.EvaluationConfig(interval=50_000, episodes=200, environments=50),
 )
