@@ -4,7 +4,7 @@
 
 Trains ``experiments/mixed_action_sets_ppo.py`` as it is, with 1 to 6 objects, and once more with 1 to 12; goes on with
 what was stopped, and skips what is done. Then both play the same episodes with 1 to 6 objects and with 7 to 12. Writes
-``results/mixed_action_sets.jsonl``: a row of settings for each agent, and a row for each seed and number of objects, with
+``results/mixed_action_sets.jsonl``: a row of settings for each agent, and one for each seed and number of objects, with
 the share of episodes that succeeded, its 95 % bootstrap interval, and every return.
 """
 
