@@ -11,7 +11,7 @@ from typing import Any
 import tyro
 
 import triax
-from triax.cli import CONFIG
+from triax.cli import CONFIG, with_arguments
 from triax.launch.jobs import differences
 from triax.options import TYPES
 from triax.training.description import describe
@@ -34,10 +34,10 @@ def experiment_of(path: Path, *, options: Sequence[str] = ()) -> triax.Experimen
     module = sys.modules[name] = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
     with TYPES:
-        experiment: triax.Experiment = tyro.cli(
+        told: triax.Experiment = tyro.cli(
             triax.Experiment, default=module.experiment, args=list(options), config=CONFIG
         )
-    return experiment
+    return with_arguments(told, of=module.experiment)
 
 
 def description_of(experiment: triax.Experiment) -> Any:

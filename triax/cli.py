@@ -74,7 +74,7 @@ def _experiment_commands(experiment: Experiment) -> dict[str, Subcommand]:
     def do(self: Any) -> None:
         given = {name: BY_ID[name](id=getattr(self, name)) for name in missing if getattr(self, name) is not None}
         told = dataclasses.replace(self.experiment, **given)
-        commands.report(train(experiment=_with_arguments(told, of=experiment), run_directory=self.run_directory))
+        commands.report(train(experiment=with_arguments(told, of=experiment), run_directory=self.run_directory))
 
     by_id = Annotated[str | None, tyro.conf.arg(help="Its id; the experiment's file has none.")]
     place = "A new or empty folder; by default one under runs/, named by the experiment and the time."
@@ -92,8 +92,13 @@ def _experiment_commands(experiment: Experiment) -> dict[str, Subcommand]:
     return {"train": train_command} | {name: _with_default(kind, experiment=experiment) for name, kind in kinds.items()}
 
 
-def _with_arguments(told: Experiment, *, of: Experiment) -> Experiment:
-    """Keep the arguments of the file's environment that the command line does not name."""
+def with_arguments(told: Experiment, *, of: Experiment) -> Experiment:
+    """Keep the arguments of the file's environment that the command line does not name.
+
+    :param told: what the command line says.
+    :param of: what the file says.
+    :return: the experiment of both.
+    """
     if told.environment is None or of.environment is None:
         return told
     arguments = {**of.environment.arguments, **told.environment.arguments}

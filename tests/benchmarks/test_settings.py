@@ -30,6 +30,13 @@ def test_options_are_those_of_the_command_line() -> None:
     assert experiment == dataclasses.replace(expected, seed=3, learner=learner)
 
 
+def test_arguments_of_the_environment_that_no_option_names_are_kept() -> None:
+    options = ["--environment.arguments", "objects", "(1, 12)"]
+    experiment = settings.experiment_of(PENDULUM.with_stem("mixed_action_sets_ppo"), options=options)
+    assert experiment.environment is not None
+    assert experiment.environment.arguments == {"objects": (1, 12), "maximum": 12}
+
+
 def test_what_is_done_is_skipped_only_with_the_same_settings(tmp_path: Path) -> None:
     experiment = settings.experiment_of(PENDULUM)
     run = tmp_path / "run"
