@@ -7,8 +7,7 @@ import socket
 import sys
 from collections.abc import Sequence
 
-import jax
-
+from triax.rollout.acting import placed
 from triax.rollout.collector import Collector
 from triax.rollout.processes.spawning import use_one_thread
 from triax.rollout.processes.status import Phase, WorkerStatus
@@ -103,7 +102,7 @@ class RayWorker:
         try:
             assert collector is not None, "the worker could not begin"
             chunk = collector.collect(
-                parameters=jax.device_put(policy.parameters),
+                parameters=placed(policy.parameters),
                 mode=policy.mode,
                 steps=self._setup.chunk_steps,
                 policy_version=policy.version,
