@@ -14,6 +14,7 @@ import argparse
 import concurrent.futures
 import dataclasses
 import functools
+import itertools
 import json
 import multiprocessing
 import shlex
@@ -235,12 +236,14 @@ def replay_rates(bench: Bench) -> dict[str, float]:
     """
     parts = _warm(bench.experiment())
     loop = _replay_loop(parts)
-    replay, (chunk,) = loop.replay, loop.fleet.collect(minimum=8)
-    generator = np.random.default_rng(0)
+    replay, generator = loop.replay, np.random.default_rng(0)
+    # Each continues the one before, as in training.
+    chunks = itertools.cycle([chunk for _ in range(100) for chunk in loop.fleet.collect(minimum=8)])
 
     def insert() -> int:
+        chunk = next(chunks)
         replay.insert(chunk)
-        return 8
+        return chunk.steps
 
     def sample() -> int:
         replay.sample(unit=TransitionUnit(discount=0.99), batch_size=256, batches=8, generator=generator)
