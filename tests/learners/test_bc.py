@@ -17,7 +17,7 @@ from triax.learners.cloning.losses import cloning_loss
 from triax.learners.interface import DatasetPlan, LearnerConfig, TransitionUnit
 from triax.learners.optimizer import OptimizerConfig
 from triax.learners.registry import registered
-from triax.networks import Bernoulli, Categorical, Joint, MLPConfig, NetworkConfig, SquashedGaussian
+from triax.networks import Bernoulli, Categorical, Joint, MLPConfig, NetworkConfig, RunningMoments, SquashedGaussian
 from triax.spaces import space_spec
 from triax.trees import Tree, replace
 from triax.types import ActionMode, RowOrigin, Trajectory, Transitions, UpdateOutput
@@ -232,7 +232,7 @@ def test_trap_13_statistics_are_those_of_the_recorded_steps_in_learning_and_acti
     recorded = np.delete(batch.observation, ROWS // 2, axis=0)
     assert state.statistics is not None
     (moments,) = state.statistics.moments
-    assert moments is not None
+    assert isinstance(moments, RunningMoments)
     np.testing.assert_allclose(moments.mean, recorded.mean(axis=0), rtol=1e-5)
     np.testing.assert_allclose(moments.variance, recorded.var(axis=0), rtol=1e-3)
     # The network sees standardised observations: where the network's part is the same, so is the action.

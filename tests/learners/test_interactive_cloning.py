@@ -17,7 +17,7 @@ from triax.learners.interface import OnPolicyPlan, ReplayPlan
 from triax.learners.online_supervised import OnlineSupervised, OnlineSupervisedConfig
 from triax.learners.registry import register
 from triax.learners.terms import LinearSchedule
-from triax.networks import MLPConfig, NetworkConfig
+from triax.networks import MLPConfig, NetworkConfig, RunningMoments
 from triax.spaces import space_spec
 from triax.trees import replace
 from triax.types import ActionMode, RowOrigin, Trajectory, Transitions
@@ -158,7 +158,7 @@ def test_the_stream_is_learned_as_it_came_without_the_rows_in_which_nothing_was_
     jax.tree.map(lambda one, two: np.testing.assert_array_equal(one, two[:, 0]), rows.action, right)
     assert state.statistics is not None
     (moments,) = state.statistics.moments
-    assert moments is not None
+    assert isinstance(moments, RunningMoments)
     np.testing.assert_allclose(moments.mean, observation[[0, 1, 3], 0].mean(axis=0), rtol=1e-5)
     # The expert acts, whatever the parameters.
     output = learner.rollout_policy.act(

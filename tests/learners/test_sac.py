@@ -14,7 +14,7 @@ from triax.learners.interface import LearnerConfig, ReplayPlan, TransitionUnit
 from triax.learners.optimizer import OptimizerConfig
 from triax.learners.sac import SAC, SACConfig, SACState
 from triax.learners.sac.losses import Temperatures, target_entropy
-from triax.networks import ActionHeadConfig, ChoiceDistribution, MLPConfig, NetworkConfig
+from triax.networks import ActionHeadConfig, ChoiceDistribution, MLPConfig, NetworkConfig, RunningMoments
 from triax.networks.noise import PinkNoise
 from triax.random import derive_key
 from triax.spaces import SpaceSpec, space_spec
@@ -312,7 +312,7 @@ def test_trap_13_statistics_change_once_for_each_observation() -> None:
     seen = np.concatenate([first.observation[:-1], second.observation[:-1]]).reshape(-1, 2)
     assert state.statistics is not None
     (moments,) = state.statistics.moments
-    assert moments is not None
+    assert isinstance(moments, RunningMoments)
     assert moments.count == len(seen)
     np.testing.assert_allclose(moments.mean, seen.mean(axis=0), rtol=1e-5)
     np.testing.assert_allclose(moments.variance, seen.var(axis=0), rtol=1e-4)

@@ -18,7 +18,7 @@ from triax.learners.registry import registered
 from triax.learners.stream_ac import ObGDConfig, StreamAC, StreamACConfig, StreamACState, StreamedStep
 from triax.learners.stream_ac.losses import eligibility, td_error
 from triax.learners.stream_ac.state import RewardScale, StreamNetworks
-from triax.networks import Bernoulli, MLPConfig, NetworkConfig
+from triax.networks import Bernoulli, MLPConfig, NetworkConfig, RunningMoments
 from triax.networks.mlp import kernel_initialiser
 from triax.spaces import space_spec
 from triax.training.building import Parts, build
@@ -184,8 +184,9 @@ def test_traces_fade_add_and_end_with_the_episode_in_one_trace_of_the_function()
     seen = np.concatenate([_chunk(seed=seed).observation[1] for seed in (1, 2, 3)])
     statistics = learner.policy_parameters(state=ended).statistics
     assert statistics is not None
-    assert statistics.moments[0] is not None
-    np.testing.assert_allclose(statistics.moments[0].mean, seen.mean(axis=0), rtol=1e-5)
+    (moments,) = statistics.moments
+    assert isinstance(moments, RunningMoments)
+    np.testing.assert_allclose(moments.mean, seen.mean(axis=0), rtol=1e-5)
     assert traces == ["learn"]
     again, _ = compiled(start, _chunk(seed=1))
     jax.tree.map(np.testing.assert_array_equal, again, one)
