@@ -7,7 +7,7 @@ import socket
 import sys
 from collections.abc import Sequence
 
-from triax.rollout.acting import placed
+from triax.rollout.acting import on_device
 from triax.rollout.collector import Collector
 from triax.rollout.processes.spawning import use_one_thread
 from triax.rollout.processes.status import Phase, WorkerStatus
@@ -102,7 +102,7 @@ class RayWorker:
         try:
             assert collector is not None, "the worker could not begin"
             chunk = collector.collect(
-                parameters=placed(policy.parameters),
+                parameters=on_device(policy.parameters),
                 mode=policy.mode,
                 steps=self._setup.chunk_steps,
                 policy_version=policy.version,

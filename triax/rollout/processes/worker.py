@@ -6,7 +6,7 @@ import pickle
 import sys
 from multiprocessing.connection import Connection
 
-from triax.rollout.acting import placed
+from triax.rollout.acting import on_device
 from triax.rollout.processes.board import PolicyBoard
 from triax.rollout.processes.channel import Channel
 from triax.rollout.processes.memory import wait_for_signals
@@ -98,7 +98,7 @@ class _Worker:
             if newer is not None:
                 number, content = newer
                 policy = pickle.loads(content)
-                policy = dataclasses.replace(policy, parameters=placed(policy.parameters))
+                policy = dataclasses.replace(policy, parameters=on_device(policy.parameters))
             if policy is None:
                 continue
             # The first call of a policy compiles it: that is part of the start, and has the start's time.
