@@ -23,7 +23,7 @@ experiment = triax.Experiment(
     ),
     environment=triax.EnvironmentConfig(id="gym_platform:Platform-v0"),
     rollout=triax.RolloutConfig(backend="processes"),
-    total_steps=200_000,
+    total_steps=100_000,
     loop=triax.LoopConfig(video=False),
     evaluation=triax.EvaluationConfig(interval=10_000, episodes=200, environments=50),
 )
