@@ -76,6 +76,15 @@ def test_the_mask_of_the_info_is_in_every_observation_the_final_one_too() -> Non
         assert wrapped.observation_space.contains(observation)
 
 
+@pytest.mark.parametrize("mask", [np.array([255, 0, 2], np.uint8), np.array([0.5, 0.0, -1.0]), [True, False, True]])
+def test_what_is_not_zero_in_a_mask_is_allowed(mask: Any) -> None:
+    wrapped = MaskFromInfo(Sequences(PAIR, [np.zeros(2)], masks=[mask]))
+    np.testing.assert_array_equal(wrapped.reset()[0]["action_mask"], [1, 0, 1])
+    space = spaces.Dict(legal=spaces.Box(-1, 255, (3,), np.float32), x=PAIR)
+    declared = DeclareMask(Sequences(space, [{"legal": mask, "x": np.zeros(2)}]), entry="legal")
+    np.testing.assert_array_equal(declared.reset()[0]["legal"], [1, 0, 1])
+
+
 def test_masks_of_several_components_are_joined() -> None:
     space = spaces.Dict(x=PAIR)
     masks = [(np.array([1, 0]), np.array([0, 1, 1]))]

@@ -316,6 +316,11 @@ def test_drawing_shows_targets_and_obstacles() -> None:
     assert tuple(image[pixel_of(np.array([0.8, 0.9]))].tolist()) == TARGET_COLOUR
     assert tuple(image[pixel_of(np.array([0.8, 0.2]))].tolist()) == OBSTACLE_COLOUR
     assert MixedActionSets2D().render() is None
+    begun = MixedActionSets2D(render_mode="rgb_array")
+    with pytest.raises(gymnasium.error.ResetNeeded, match="reset"):
+        begun.render()
+    with pytest.raises(gymnasium.error.ResetNeeded, match="reset"):
+        _ = begun.distance
 
 
 def test_registering_twice_changes_nothing() -> None:

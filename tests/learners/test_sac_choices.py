@@ -318,6 +318,15 @@ MANY_CHOICES = EnvironmentSpec.of_spaces(
     observation=spaces.Box(-1.0, 1.0, (2,)), action=spaces.MultiDiscrete([9, 9, 9])
 )
 
+EXCLUSIVE = EnvironmentSpec.of_spaces(
+    observation=spaces.Box(-1.0, 1.0, (2,)),
+    action=spaces.Dict(operation=spaces.Discrete(2), left=spaces.Discrete(50), right=spaces.Discrete(50)),
+    relations=(
+        UsedBy(parameter="left", choice="operation", options=(0,)),
+        UsedBy(parameter="right", choice="operation", options=(1,)),
+    ),
+)
+
 
 @pytest.mark.parametrize(
     ("spec", "targets", "highest"),
@@ -327,6 +336,8 @@ MANY_CHOICES = EnvironmentSpec.of_spaces(
         (MOVES, {"target_entropy": np.log(2.0)}, np.log(2.0)),
         # 9³ choices are too many to be listed.
         (MANY_CHOICES, {"target_choice_entropy": 3.0 * np.log(9.0)}, 3.0 * np.log(9.0)),
+        # 50 or 50 choices: 100, not 2 · 50 · 50.
+        (EXCLUSIVE, {"target_choice_entropy": np.log(101.0)}, np.log(100.0)),
         (BANDIT.spec(), {"target_choice_entropy": -3.0}, np.log(2.0)),
         (BANDIT.spec(), {"target_choice_entropy": 0.0}, np.log(2.0)),
         (BANDIT.spec(), {"target_entropy": 50.0}, np.log(2.0)),
@@ -341,7 +352,9 @@ def test_trap_05_a_target_that_no_policy_reaches_is_refused(
     built(small_config(**{field: 0.9 * highest}), spec)
 
 
-@pytest.mark.parametrize(("spec", "highest"), [(MOVES, np.log(3.0)), (MANY_CHOICES, 3.0 * np.log(9.0))])
+@pytest.mark.parametrize(
+    ("spec", "highest"), [(MOVES, np.log(3.0)), (MANY_CHOICES, 3.0 * np.log(9.0)), (EXCLUSIVE, np.log(100.0))]
+)
 def test_trap_05_the_target_of_choices_is_a_share_of_the_highest_entropy(spec: EnvironmentSpec, highest: float) -> None:
     sac = built(SACConfig(actor=SMALL, critic=SMALL), spec)
     distribution = sac.actor.bind(parameters=sac.initial_state(key=KEY).actor.parameters)(jnp.ones((2, 2)))
@@ -359,6 +372,20 @@ OBSERVED = spaces.Dict(things=SetOf(spaces.Box(-1.0, 1.0, (3,)), 4, 0), mask=Mas
 SPACES: dict[str, tuple[Any, Any, tuple[UsedBy, ...]]] = {
     "discrete": (spaces.Box(-1.0, 1.0, (2,)), spaces.Discrete(3), ()),
     "many choices": (spaces.Box(-1.0, 1.0, (2,)), spaces.MultiDiscrete([9, 9, 9]), ()),
+    "many choices that exclude each other": (
+        spaces.Box(-1.0, 1.0, (2,)),
+        spaces.Dict(operation=spaces.Discrete(2), left=spaces.Discrete(50), right=spaces.Discrete(50)),
+        (
+            UsedBy(parameter="left", choice="operation", options=(0,)),
+            UsedBy(parameter="right", choice="operation", options=(1,)),
+        ),
+    ),
+    "one option": (spaces.Box(-1.0, 1.0, (2,)), spaces.Discrete(1), ()),
+    "one element": (
+        spaces.Dict(things=SetOf(spaces.Box(-1.0, 1.0, (3,)), 1)),
+        spaces.Dict(which=ElementOf("things", 1)),
+        (),
+    ),
     "bits and a tuple": (
         spaces.Box(-1.0, 1.0, (2,)),
         spaces.Tuple([spaces.MultiBinary(2), spaces.Dict(a=spaces.Box(0.0, 5.0, (1, 2)))]),
@@ -398,7 +425,7 @@ def test_an_update_and_actions_in_every_kind_of_space(name: str) -> None:
     assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(new_state))
     for old, new in ((state.actor, new_state.actor), (state.critics, new_state.critics)):
         changed = jax.tree.map(lambda a, b: bool(np.any(a != b)), old.parameters, new.parameters)
-        assert all(jax.tree.leaves(changed)) or name == "elements"
+        assert all(jax.tree.leaves(changed)) or name in ("elements", "one option", "one element")
     result = sac.policy.act(
         parameters=sac.policy_parameters(state=new_state),
         carry=(),

@@ -266,7 +266,7 @@ def test_factored_samples_have_their_frequencies_and_log_probability() -> None:
     np.testing.assert_allclose(sample.log_probability, distribution.log_prob(action=sample.action), atol=2e-4)
     for joint, logarithm in all_factored_log_probability().items():
         a, b = np.asarray(sample.action["a"]), np.asarray(sample.action["b"])
-        same = (a == joint[0]) & (b[:, 0] == joint[1]) & ((b[:, 1] == joint[2]) | (joint[0] == 0))
+        same = (a == joint[0]) & (b[:, 0] == joint[1]) & (b[:, 1] == joint[2])
         assert np.mean(same) == pytest.approx(np.exp(logarithm), abs=0.015)
     assert not np.any(np.asarray(sample.action["c"])[np.asarray(sample.action["a"]) == 1, 0])
 
@@ -315,7 +315,71 @@ def test_the_weights_of_sampled_choices_are_equal_and_sum_to_one() -> None:
     np.testing.assert_allclose(total(factored().log_probabilities), 0.0, atol=1e-6)
 
 
+def factored_of(code: ActionCode, *, logits: Any = None) -> FactoredChoices:
+    """Of uniform choices where no logits are given."""
+    widest = max(code.sizes)
+    there = jnp.asarray([[0.0] * size + [-jnp.inf] * (widest - size) for size in code.sizes])
+    return FactoredChoices(
+        log_probabilities=jax.nn.log_softmax(there if logits is None else logits)[None],
+        mean=jnp.zeros((1, code.parameters)),
+        log_std=jnp.zeros((1, code.parameters)),
+        mean_of_choices=jnp.zeros((code.options, code.parameters)),
+        samples=2,
+        code=code,
+    )
+
+
+def test_the_highest_entropy_of_choices_that_exclude_each_other_counts_joint_choices_once() -> None:
+    action = spaces.Dict(a=spaces.Discrete(3), b=spaces.Discrete(5), c=spaces.Discrete(4), d=spaces.Discrete(2))
+    relations = (
+        UsedBy(parameter="b", choice="a", options=(1,)),
+        UsedBy(parameter="c", choice="a", options=(2,)),
+        UsedBy(parameter="d", choice="c", options=(0, 3)),
+    )
+    code = code_of(action, relations=relations)
+    table = choice_table(spec=code.spec, limit=99)
+    assert table is not None
+    assert len(table) == 1 + 5 + (2 + 2 * 2)
+    highest = factored_of(code).candidates(key=KEY).highest_choice_entropy
+    np.testing.assert_allclose(highest, np.log([len(table)]), rtol=1e-6)
+    # What is masked is not counted: the option 3 of c, and the options 0 to 3 of b.
+    logits = jnp.zeros((4, 5)).at[1, :4].set(-jnp.inf).at[0, 3:].set(-jnp.inf).at[2, 3:].set(-jnp.inf)
+    logits = logits.at[3, 2:].set(-jnp.inf)
+    masked = factored_of(code, logits=logits).candidates(key=KEY).highest_choice_entropy
+    np.testing.assert_allclose(masked, np.log([1 + 1 + (2 + 2)]), rtol=1e-6)
+
+
+def test_the_entropy_of_factored_choices_counts_each_condition_once() -> None:
+    action = spaces.Dict(a=spaces.Discrete(3), b=spaces.Discrete(2), c=spaces.Discrete(4))
+    relations = (
+        UsedBy(parameter="b", choice="a", options=(1, 2)),
+        UsedBy(parameter="c", choice="b", options=(1,)),
+        UsedBy(parameter="c", choice="a", options=(0, 1)),
+    )
+    code = code_of(action, relations=relations)
+    table = choice_table(spec=code.spec, limit=99)
+    assert table is not None
+    # Of uniform components: a third each for the options of a, half of that for those of b, a quarter for those of c.
+    probability = [np.prod(1.0 / np.array([3, 2, 4])[used]) for used in table.used]
+    assert np.sum(probability) == pytest.approx(1.0)
+    entropy = factored_of(code).candidates(key=KEY).choice_entropy
+    np.testing.assert_allclose(entropy, [-np.sum(probability * np.log(probability))], rtol=1e-5)
+
+
 # Masks
+
+
+def test_an_expert_is_compared_without_what_its_choices_do_not_use() -> None:
+    code = code_of(MANY, relations=MANY_RELATIONS)
+    action = {
+        "a": np.array([0, 1], np.int32),
+        "b": np.array([[1, 2], [0, 2]], np.int32),
+        "c": np.array([[0.5, -0.2], [0.4, 0.1]], np.float32),
+    }
+    cleared = code.without_unused(action=action)
+    np.testing.assert_array_equal(cleared["a"], [0, 1])
+    np.testing.assert_array_equal(cleared["b"], [[1, 0], [0, 2]])
+    np.testing.assert_allclose(cleared["c"], [[0.5, -0.2], [0.0, 0.1]])
 
 
 def test_what_is_forbidden_has_no_probability() -> None:

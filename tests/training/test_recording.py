@@ -13,6 +13,7 @@ import pytest
 import triax
 from triax.datasets import DatasetNotes, RecordedEpisode, load_dataset
 from triax.environments.probes import CounterProbe
+from triax.spaces import UnsupportedSpace
 from triax.training.building import build
 from triax.training.recording import RecordingLimits, piece_of, record_dataset
 from triax.training.session import begin
@@ -166,6 +167,32 @@ def test_a_dataset_that_would_not_be_looked_at_is_refused(tmp_path: Path) -> Non
     experiment = dataclasses.replace(_replaying(tmp_path), prefill=None, dataset=recorded)
     with pytest.raises(ValueError, match=r"Experiment.dataset is set, and SAC learns from an environment alone"):
         build(experiment=experiment)
+
+
+def test_relations_have_an_environment(tmp_path: Path) -> None:
+    recorded = _record(tmp_path, id="related-v0", episodes=1)
+    experiment = triax.Experiment(
+        name="related",
+        learner=triax.BCConfig(),
+        dataset=recorded,
+        relations=(triax.UsedBy(parameter="nowhere", choice="", options=(1,)),),
+        total_steps=10,
+    )
+    with pytest.raises(ValueError, match=r"Experiment.relations=.*set Experiment.environment"):
+        build(experiment=experiment)
+
+
+def test_sets_are_refused_before_an_episode_is_played(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedSpace, match=r"the observation has a part of variable size.*PaddedSet"):
+        record_dataset(
+            agent=Stepper(),
+            environment=triax.EnvironmentConfig(id="triax/MixedActionSets2D-v0"),
+            dataset="sets-v0",
+            limits=RecordingLimits(episodes=1),
+            seed=0,
+            deterministic=True,
+            root=tmp_path,
+        )
 
 
 def test_learners_that_keep_nothing_are_not_prefilled(tmp_path: Path) -> None:

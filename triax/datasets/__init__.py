@@ -4,7 +4,7 @@ from triax.datasets.dataset import Dataset, DatasetSplit, DatasetStatistics, joi
 from triax.datasets.files import list_datasets
 from triax.datasets.loading import DatasetConfig, load_dataset
 from triax.datasets.source import DatasetSource, DatasetState
-from triax.datasets.writing import DatasetNotes, RecordedEpisode, write_dataset
+from triax.datasets.writing import DatasetNotes, RecordedEpisode, check_recordable, write_dataset
 
 __all__ = [
     "Dataset",
@@ -15,6 +15,7 @@ __all__ = [
     "DatasetState",
     "DatasetStatistics",
     "RecordedEpisode",
+    "check_recordable",
     "join_datasets",
     "list_datasets",
     "load_dataset",

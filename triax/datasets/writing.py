@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from triax.datasets.files import data_folder
-from triax.spaces import space_spec
+from triax.spaces import UnsupportedSpace, space_spec
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -84,7 +84,7 @@ def write_dataset(
     :param notes: what people should know of it.
     :return: the dataset's folder.
     :raises FileExistsError: if there is one of this id.
-    :raises UnsupportedSpace: if a space has no inside form, so that the dataset could not be read again.
+    :raises UnsupportedSpace: if a space has no inside form, so that the dataset could not be read again, or has a set.
     :raises ValueError: if the id is malformed, or an episode does not fit the spaces.
     """
     folder = data_folder(id=id, root=root).parent
@@ -97,6 +97,8 @@ def write_dataset(
         raise ValueError("a dataset needs an environment, or both an observation space and an action space.")
     space_spec(space=observation_space, role="observation")
     space_spec(space=action_space, role="action")
+    for role, space in (("observation", observation_space), ("action", action_space)):
+        check_recordable(space=space, role=role)
     if not episodes:
         raise ValueError(f"the dataset {id!r} would have no episodes; record at least one.")
     buffers = [
@@ -124,6 +126,24 @@ def write_dataset(
         shutil.rmtree(aside, ignore_errors=True)
         raise
     return folder
+
+
+def check_recordable(*, space: "gymnasium.Space[Any]", role: str) -> None:
+    """Refuse a space whose members a dataset cannot hold.
+
+    :param space: the space.
+    :param role: "observation" or "action".
+    :raises UnsupportedSpace: if it has a set, whose size changes.
+    """
+    parts = space.spaces if isinstance(space, gymnasium.spaces.Dict | gymnasium.spaces.Tuple) else ()
+    for part in parts.values() if isinstance(parts, Mapping) else parts:
+        check_recordable(space=part, role=role)
+    if isinstance(space, gymnasium.spaces.Sequence):
+        raise UnsupportedSpace(
+            f"datasets hold arrays of one shape, and the {role} has a part of variable size, {space}; wrap the "
+            "environment so that it gives a padded Box and bits that say which rows are there, and declare these as a "
+            "set where it is learned from (triax.environments.PaddedSet)."
+        )
 
 
 def _buffer(

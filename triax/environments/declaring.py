@@ -12,6 +12,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 from gymnasium import spaces
+from jaxtyping import Int8
 
 from triax.spaces import MaskOf, SetOf, UnsupportedSpace
 
@@ -113,7 +114,7 @@ class DeclareMask(gymnasium.ObservationWrapper[Any, Any, Any]):
         :param observation: the environment's.
         :return: the same with int8 bits, flat.
         """
-        return _changed(observation, self._entry, lambda value: np.asarray(value, np.int8).reshape(-1))
+        return _changed(observation, self._entry, _bits)
 
 
 class MaskFromInfo(gymnasium.Wrapper[Any, Any, Any, Any]):
@@ -163,13 +164,19 @@ class MaskFromInfo(gymnasium.Wrapper[Any, Any, Any, Any]):
             )
         mask = info[self._key]
         parts = mask if isinstance(mask, tuple | list) else (mask,)
-        bits = np.concatenate([np.asarray(part, np.int8).reshape(-1) for part in parts])
+        bits = np.concatenate([_bits(part) for part in parts])
         if len(bits) != self._options:
             raise ValueError(
                 f"MaskFromInfo: {self._key!r} has {len(bits)} bits, and the choice {self._options} options."
             )
         own = dict(observation) if isinstance(self.env.observation_space, spaces.Dict) else {"observation": observation}
         return {**own, "action_mask": bits}
+
+
+def _bits(mask: Any) -> Int8[np.ndarray, " bits"]:
+    """Write a mask's values as bits: 1 for what is not 0."""
+    bits: np.ndarray = np.asarray(mask).reshape(-1) != 0
+    return bits.astype(np.int8)
 
 
 def _at(space: "gymnasium.Space[Any]", path: str) -> "gymnasium.Space[Any]":

@@ -99,10 +99,12 @@ class MixedActionSets2D(gymnasium.Env[Observation, Action]):
             }
         )
         self._running = False
+        self._trail: list[Any] = []
 
     @property
     def distance(self) -> float:
         """The distance from the agent to the nearest target's edge; 0 within a target."""
+        self._check_begun()
         return max(0.0, float(np.min(self._arrangement.gaps(self._position)[self._arrangement.is_target])))
 
     def reset(
@@ -155,14 +157,20 @@ class MixedActionSets2D(gymnasium.Env[Observation, Action]):
         """Draw the arena, targets and obstacles, the agent and its trail.
 
         :return: uint8 (256, 256, 3), or None without a render mode.
+        :raises gymnasium.error.ResetNeeded: if there was no reset yet.
         """
         if self.render_mode is None:
             return None
+        self._check_begun()
         arrangement = self._arrangement
         colours = [TARGET_COLOUR if is_target else OBSTACLE_COLOUR for is_target in arrangement.is_target]
         parts = zip(arrangement.centres, arrangement.radii.tolist(), colours, strict=True)
         discs = [Disc(centre=centre, radius=radius, colour=colour) for centre, radius, colour in parts]
         return draw_arena(discs=discs, trail=self._trail)
+
+    def _check_begun(self) -> None:
+        if not self._trail:
+            raise gymnasium.error.ResetNeeded("There is no scene yet: call reset() first.")
 
     def _observation(self) -> Observation:
         """Tell where everything is."""

@@ -16,7 +16,7 @@ from triax.evaluation.config import EvaluationConfig
 from triax.random import derive_key, derive_seed, episode_seed
 from triax.rollout import CompiledPolicy, MakeEnvironment
 from triax.rollout.environments import Watcher
-from triax.rollout.seeded import SeededEnvironment, stack_observations
+from triax.rollout.seeded import SeededEnvironment, check_choices, stack_observations
 from triax.spaces import SpaceSpec
 from triax.statistics import bootstrap_interval
 from triax.trees import Tree
@@ -100,7 +100,7 @@ class Evaluator:
         :param evaluation_seed: the seed of the episodes and of the actions' randomness.
         :param stop: asked in every step; an evaluation that it stops is lost.
         :return: what was found; None if it was stopped.
-        :raises EnvironmentFailed: if an environment raises.
+        :raises EnvironmentFailed: if an environment raises, or an observation allows no choice.
         :raises NonFiniteExperience: if an observation or a reward is NaN or infinite.
         :raises NonFiniteAction: in the place of these, if the action is.
         """
@@ -149,10 +149,17 @@ class Evaluator:
         while playing:
             if stop is not None and stop():
                 return None
+            observation = stack_observations(environments=environments, spec=self._observation_spec)
+            check_choices(
+                rows=playing,
+                observation=observation,
+                observation_spec=self._observation_spec,
+                action_spec=self._action_spec,
+            )
             output = self._policy.act(
                 parameters=parameters,
                 carry=carry,
-                observation=stack_observations(environments=environments, spec=self._observation_spec),
+                observation=observation,
                 is_first=is_first,
                 key=key,
                 counter=step,

@@ -1,23 +1,26 @@
 """Actions as numbers: one-hot choices and continuous parameters, with what means nothing set to 0."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from triax.spaces import (
     BoxLeaf,
     ChoiceTable,
     DiscreteLeaf,
     ElementsOf,
+    Part,
     SetLeaf,
     SpaceSpec,
-    UsedBy,
     allowed_options,
     component_sizes,
+    conditions,
+    deciding_first,
 )
 from triax.trees import Tree
 from triax.types import AnyArray
@@ -42,6 +45,7 @@ class ActionCode:
         self.sizes = tuple(components.values())
         """Options of each discrete component."""
         self._components = tuple(components)
+        self._conditions = conditions(spec)
         self._parameters = tuple(
             (path, component)
             for path, leaf in zip(spec.paths(), spec.leaves(), strict=True)
@@ -133,6 +137,32 @@ class ActionCode:
             parts.append(part if used is None else part * used[..., None])
         return jnp.concatenate(parts, axis=-1) if parts else choices
 
+    def used_components(self, *, choices: Float[Array, "*batch options"]) -> Bool[Array, "*batch components"]:
+        """Say which discrete components mean something.
+
+        :param choices: one-hot vectors, and zeros where they mean nothing, [..., options].
+        :return: [..., components].
+        """
+        ends = zip(self._starts[:-1], self._starts[1:], strict=True)
+        return jnp.stack([jnp.any(choices[..., start:end] > 0.0, axis=-1) for start, end in ends], axis=-1)
+
+    def without_unused(self, *, action: Tree) -> Tree:
+        """Set what the choices do not use to 0, as it is in a policy's own actions.
+
+        :param action: inside form, leaves [..., *leaf shape].
+        :return: the same form.
+        """
+        choices = self.choices(action=action)
+        parts = [
+            jnp.reshape(jnp.asarray(part), (*choices.shape[:-1], math.prod(leaf.shape)))
+            for leaf, part in zip(self.spec.leaves(), self.spec.parts(action), strict=True)
+            if not isinstance(leaf, BoxLeaf)
+        ]
+        options = jnp.concatenate([part.astype(jnp.int32) for part in parts], axis=-1) if parts else choices
+        if parts:
+            options = jnp.where(self.used_components(choices=choices), options, 0)
+        return self.join(options=options, parameters=self.continuous(action=action, choices=choices))
+
     def features(
         self,
         *,
@@ -162,7 +192,7 @@ class ActionCode:
         """Read what the observation allows.
 
         :param observation: inside form, leaves [..., *leaf shape].
-        :return: for each discrete component booleans [..., size]; None where everything is allowed.
+        :return: for each discrete component booleans [..., size]; None where everything is allowed always.
         """
         found = allowed_options(spec=self.spec, observation_spec=self.observation_spec, observation=observation)
         return [jnp.asarray(found[component]) if component in found else None for component in self._components]
@@ -224,11 +254,35 @@ class ActionCode:
     def _used(self, choices: Float[Array, "*batch options"], path: str, component: int) -> Array | None:
         """Say whether a component means something: 1, 0, or between for weights of options; None: always."""
         used: Array | None = None
-        for relation in self.spec.relations:
-            if isinstance(relation, UsedBy) and relation.parameter == path and relation.component in (None, component):
-                start = self._starts[self._components.index((relation.choice, 0))]
-                share = jnp.sum(choices[..., np.array(relation.options) + start], axis=-1)
-                above = self._used(choices, relation.choice, 0)
-                share = share if above is None else share * above
-                used = share if used is None else used * share
+        for decider, options in self._conditions.get((path, component), {}).items():
+            places = self._starts[self._components.index(decider)] + np.array(sorted(options))
+            share = jnp.sum(choices[..., places], axis=-1)
+            used = share if used is None else used * share
         return used
+
+
+def highest_choice_entropy(*, spec: SpaceSpec, possible: Mapping[Part, Bool[AnyArray, "*batch n"]]) -> Array:
+    """Compute the entropy of the choices of a policy that makes all joint choices alike.
+
+    log N, where N counts the joint choices: one option of a choice stands for as many as there are of what it uses. A
+    choice over which several others decide together is left out; the true value is larger then.
+
+    :param spec: of the action, with its relations.
+    :param possible: of each discrete component, which options there are.
+    :return: nats, [...].
+    """
+    conditional = conditions(spec)
+    below: dict[Part, list[tuple[frozenset[int], Array]]] = {part: [] for part in possible}
+    highest = jnp.zeros(())
+    for part in reversed(deciding_first(spec=spec)):
+        numbers = jnp.log(jnp.asarray(possible[part], jnp.float32))
+        for options, value in below[part]:
+            numbers = numbers + np.isin(np.arange(numbers.shape[-1]), list(options)) * value[..., None]
+        value = jax.nn.logsumexp(numbers, axis=-1)
+        if part not in conditional:
+            highest = highest + value
+        else:
+            *above, (decider, options) = conditional[part].items()
+            if dict(above) == conditional.get(decider, {}):
+                below[decider].append((options, value))
+    return highest

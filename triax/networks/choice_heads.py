@@ -92,7 +92,8 @@ class EnumeratedHead(nnx.Module):
         others = [index for index in range(len(table.components)) if index not in pointers]
         groups = sorted({tuple(row) for row in table.options[:, others].tolist()})
         self.group = tuple(groups.index(tuple(row)) for row in table.options[:, others].tolist())
-        self.has_logits = len(table) > 1
+        # Nothing to choose and no parameters: a logit that changes nothing, since there are no layers without outputs.
+        self.has_logits = len(table) > 1 or code.parameters == 0
         self.free_spread = not config.state_dependent_std
         self.outputs = int(self.has_logits) + code.parameters * (1 if self.free_spread else 2)
         initialiser = kernel_initialiser(name=config.initialisation, scale=config.scale)

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from triax.networks.actions import ActionCode
+from triax.networks.actions import ActionCode, highest_choice_entropy
 from triax.networks.distributions import (
     LARGEST_TANH,
     LOG_SQRT_2_PI,
@@ -20,7 +20,7 @@ from triax.networks.distributions import (
     log_tanh_slope,
 )
 from triax.random import KeyArray
-from triax.spaces import ChoiceTable
+from triax.spaces import ChoiceTable, component_sizes
 from triax.trees import Tree, static_field, tree_dataclass
 
 
@@ -47,7 +47,12 @@ class Candidates:
 
 
 class ChoiceDistribution(Distribution):
-    """A distribution over choices and the parameters that they use."""
+    """A distribution over choices and the parameters that they use.
+
+    :ivar code: how actions are written.
+    """
+
+    code: ActionCode
 
     @abc.abstractmethod
     def candidates(self, *, key: KeyArray) -> Candidates:
@@ -214,7 +219,6 @@ class FactoredChoices(ChoiceDistribution):
         noise = jax.random.normal(noise_key, used.shape, self.mean.dtype)
         log_std = self.log_std[..., None, :]
         before = self.mean[..., None, :] + choices @ self.mean_of_choices + jnp.exp(log_std) * noise
-        possible = jnp.sum(jnp.isfinite(self.log_probabilities), axis=-1).astype(jnp.float32)
         return Candidates(
             weight=_leave_one_out_weights(self._choice_log_probability(choices)),
             choices=choices,
@@ -222,7 +226,7 @@ class FactoredChoices(ChoiceDistribution):
             log_probability=jnp.sum(used * _log_density(noise=noise, before=before, log_std=log_std), axis=-1),
             used=jnp.sum(used, axis=-1),
             choice_entropy=self._choice_entropy(),
-            highest_choice_entropy=jnp.sum(jnp.log(possible), axis=-1),
+            highest_choice_entropy=self._highest_choice_entropy(),
         )
 
     def sample_with_log_prob(self, *, key: KeyArray) -> SampledAction:
@@ -265,6 +269,7 @@ class FactoredChoices(ChoiceDistribution):
     def _action(self, *, options: Int[Array, "*batch components"], noise: Array) -> Tree:
         choices = self._used_choices(options=options)
         before = self._mean_given(choices) + jnp.exp(self.log_std) * noise
+        options = jnp.where(self.code.used_components(choices=choices), options, 0)
         return self.code.join(options=options, parameters=self.code.use(choices=choices) * jnp.tanh(before))
 
     def _used_choices(self, *, options: Int[Array, "*batch components"]) -> Float[Array, "*batch options"]:
@@ -288,6 +293,14 @@ class FactoredChoices(ChoiceDistribution):
         used = self.code.used_choices(choices=probabilities)
         flat = self._flat(jnp.where(jnp.isfinite(self.log_probabilities), self.log_probabilities, 0.0))
         return -jnp.sum(used * flat, axis=-1)
+
+    def _highest_choice_entropy(self) -> Float[Array, "*batch"]:
+        possible = jnp.isfinite(self.log_probabilities)
+        components = component_sizes(spec=self.code.spec).items()
+        return highest_choice_entropy(
+            spec=self.code.spec,
+            possible={part: possible[..., index, :size] for index, (part, size) in enumerate(components)},
+        )
 
 
 def _leave_one_out_weights(log_probability: Float[Array, "*batch S"]) -> Float[Array, "*batch S"]:

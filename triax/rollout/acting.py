@@ -16,7 +16,7 @@ from jaxtyping import Array, Bool, Int, UInt32
 
 from triax.compilation import Compiled
 from triax.random import KeyArray, Name, derive_generator, key_from_data
-from triax.spaces import BinaryLeaf, BoxLeaf, DiscreteLeaf, Leaf, SpaceSpec
+from triax.spaces import BinaryLeaf, BoxLeaf, DiscreteLeaf, Leaf, SpaceSpec, conditions
 from triax.trees import Tree, tree_map
 from triax.types import ActionMode, Policy, PolicyOutput
 
@@ -146,7 +146,7 @@ def random_actions(
     name: tuple[Name, ...],
     allowed: Mapping[tuple[str, int], Bool[np.ndarray, "B options"]] = NOTHING_MASKED,
 ) -> Tree:
-    """Draw uniformly distributed actions.
+    """Draw uniformly distributed actions; what the choices leave unused is 0.
 
     :param spec: the actions' spec.
     :param count: how many, B.
@@ -170,9 +170,18 @@ def random_actions(
         raise TypeError(f"{type(leaf).__name__} is no leaf of an action.")
 
     actions = spec.map_leaves(draw)
+
+    def numbers(path: str) -> np.ndarray:
+        # A view: what is written there is written into the actions.
+        part: np.ndarray = spec.part(actions, path=path)
+        return part.reshape(count, -1)
+
     for (path, component), options in allowed.items():
-        chosen = spec.part(actions, path=path).reshape(count, -1)
-        chosen[:, component] = _drawn(options, generator)
+        numbers(path)[:, component] = _drawn(options, generator)
+    for (path, component), needed in conditions(spec).items():
+        for (choice, place), options_of_choice in needed.items():
+            unused = ~np.isin(numbers(choice)[:, place], list(options_of_choice))
+            numbers(path)[unused, component] = 0
     return actions
 
 

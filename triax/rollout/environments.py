@@ -15,8 +15,8 @@ from jaxtyping import Bool, Float, Float32, Int, UInt8
 
 from triax.random import episode_seed
 from triax.rollout.resuming import ActionLog, Resumable, UnfaithfulEnvironment, observation_digest, take_again
-from triax.rollout.seeded import MakeEnvironment, SeededEnvironment, stack_observations
-from triax.spaces import SpaceSpec, allowed_options, always_used
+from triax.rollout.seeded import MakeEnvironment, SeededEnvironment, check_choices, stack_observations
+from triax.spaces import SpaceSpec, allowed_options
 from triax.trees import Tree, tree_dataclass
 from triax.types import EpisodeSummary
 
@@ -282,14 +282,14 @@ class EnvironmentBatch:
         self._check_choices()
 
     def _check_choices(self) -> None:
-        """Refuse observations in which nothing can be chosen; at an episode's end nothing has to be."""
-        for (path, component), options in self.allowed.items():
-            stuck = ~options.any(axis=-1) & ~self.is_last
-            if stuck.any() and always_used(spec=self._action_spec, path=path, component=component):
-                raise self._environments[int(np.argmax(stuck))].failure(
-                    f"the observation allows no option of the choice {path!r}; at least one has to be allowed (one "
-                    "element has to be there) until the episode ends"
-                )
+        if not self._action_spec.relations:
+            return
+        check_choices(
+            rows={row: environment for row, environment in enumerate(self._environments) if not self.is_last[row]},
+            observation=self.observation,
+            observation_spec=self._observation_spec,
+            action_spec=self._action_spec,
+        )
 
     def _set_own_state(self, *, environment: SeededEnvironment, own_state: UInt8[np.ndarray, " bytes"]) -> bool:
         if not isinstance(environment.environment, Resumable):

@@ -10,14 +10,14 @@ that the failure can be seen again in a few lines::
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import gymnasium
 import jax
 import numpy as np
 
-from triax.spaces import BoxLeaf, InvalidSet, SetLeaf, SpaceSpec
+from triax.spaces import BoxLeaf, InvalidSet, SetLeaf, SpaceSpec, impossible_choices
 from triax.trees import Tree
 
 MakeEnvironment: TypeAlias = Callable[[], "gymnasium.Env[Any, Any]"]
@@ -256,3 +256,21 @@ def stack_observations(*, environments: Sequence[SeededEnvironment], spec: Space
             finite = np.isfinite(leaf).reshape(len(environments), -1).all(axis=1)
             raise environments[int(np.argmin(finite))].non_finite("the observation is not finite")
     return inside
+
+
+def check_choices(
+    *, rows: Mapping[int, SeededEnvironment], observation: Tree, observation_spec: SpaceSpec, action_spec: SpaceSpec
+) -> None:
+    """Refuse observations that leave nothing to choose.
+
+    :param rows: the environments that will be stepped, by their rows; at an episode's end nothing has to be possible.
+    :param observation: of all rows, inside form, [B, ...].
+    :param observation_spec: the observations' spec.
+    :param action_spec: the actions' spec, with its relations.
+    :raises EnvironmentFailed: if one of them allows nothing.
+    """
+    impossible = impossible_choices(spec=action_spec, observation_spec=observation_spec, observation=observation)
+    for what, stuck in impossible:
+        for row, environment in rows.items():
+            if stuck[row]:
+                raise environment.failure(what)

@@ -28,6 +28,7 @@ mask of what is allowed, a set whose elements are chosen from): see :class:`Used
 """
 
 from triax.spaces.choices import ChoiceComponent, ChoiceTable, choice_table
+from triax.spaces.conditions import Conditions, Part, component_sizes, conditions, deciding_first
 from triax.spaces.declared import ElementOf, MaskOf, SetOf
 from triax.spaces.leaves import (
     LARGEST_BOUND,
@@ -41,7 +42,7 @@ from triax.spaces.leaves import (
     SetLeaf,
     UnsupportedSpace,
 )
-from triax.spaces.masks import allowed_options, always_used, component_sizes
+from triax.spaces.masks import allowed_options, impossible_choices
 from triax.spaces.reading import LARGEST_CHOICE, Role, space_spec
 from triax.spaces.relations import ElementsOf, MaskedBy, Relation, UsedBy
 from triax.spaces.resolving import action_spec
@@ -54,6 +55,7 @@ __all__ = [
     "BoxLeaf",
     "ChoiceComponent",
     "ChoiceTable",
+    "Conditions",
     "DiscreteLeaf",
     "ElementOf",
     "ElementsOf",
@@ -63,6 +65,7 @@ __all__ = [
     "LeafTree",
     "MaskOf",
     "MaskedBy",
+    "Part",
     "Relation",
     "Role",
     "SetLeaf",
@@ -72,8 +75,10 @@ __all__ = [
     "UsedBy",
     "action_spec",
     "allowed_options",
-    "always_used",
     "choice_table",
     "component_sizes",
+    "conditions",
+    "deciding_first",
+    "impossible_choices",
     "space_spec",
 ]

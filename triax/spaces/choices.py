@@ -3,14 +3,12 @@
 import dataclasses
 import functools
 import math
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Int
 
-from triax.spaces.leaves import BoxLeaf, UnsupportedSpace
-from triax.spaces.masks import component_sizes
-from triax.spaces.relations import UsedBy
+from triax.spaces.conditions import Conditions, Part, component_sizes, conditions, deciding_first
+from triax.spaces.leaves import BoxLeaf
 from triax.spaces.spec import SpaceSpec
 
 
@@ -68,14 +66,14 @@ class ChoiceTable:
             ]
         )
 
-    def _used(self, parts: list[tuple[str, int]]) -> Bool[np.ndarray, "K parts"]:
-        columns = [
-            [_is_used(self.spec, part, dict(zip(self._keys, row, strict=True))) for row in self.rows] for part in parts
-        ]
+    def _used(self, parts: list[Part]) -> Bool[np.ndarray, "K parts"]:
+        conditional = conditions(self.spec)
+        rows = [dict(zip(self._keys, row, strict=True)) for row in self.rows]
+        columns = [[_is_used(conditional.get(part, {}), row) for row in rows] for part in parts]
         return np.array(columns, np.bool_).reshape(len(parts), len(self.rows)).T
 
     @functools.cached_property
-    def _keys(self) -> list[tuple[str, int]]:
+    def _keys(self) -> list[Part]:
         return [(component.path, component.component) for component in self.components]
 
 
@@ -87,55 +85,24 @@ def choice_table(*, spec: SpaceSpec, limit: int) -> ChoiceTable | None:
     :return: the table; None if there are more joint choices.
     :raises UnsupportedSpace: if choices decide over each other in a circle.
     """
-    sizes = component_sizes(spec=spec)
+    sizes, conditional = component_sizes(spec=spec), conditions(spec)
+    partial: list[dict[Part, int]] = [{}]
+    for part in deciding_first(spec=spec):
+        is_used = [_is_used(conditional.get(part, {}), row) for row in partial]
+        if sum(sizes[part] if used else 1 for used in is_used) > limit:
+            return None
+        partial = [
+            {**row, part: option}
+            for row, used in zip(partial, is_used, strict=True)
+            for option in range(sizes[part] if used else 1)
+        ]
     components = [
         ChoiceComponent(path=path, component=component, size=size) for (path, component), size in sizes.items()
     ]
-    partial: list[dict[tuple[str, int], int]] = [{}]
-    for component in _deciding_first(spec, components):
-        key = (component.path, component.component)
-        partial = [
-            {**row, key: option}
-            for row in partial
-            for option in range(component.size if _is_used(spec, key, row) else 1)
-        ]
-        if len(partial) > limit:
-            return None
-    rows = sorted(tuple(row[component.path, component.component] for component in components) for row in partial)
+    rows = sorted(tuple(row[part] for part in sizes) for row in partial)
     return ChoiceTable(spec=spec, components=tuple(components), rows=tuple(rows))
 
 
-def _relations(spec: SpaceSpec, part: tuple[str, int]) -> list[UsedBy]:
-    path, component = part
-    return [
-        relation
-        for relation in spec.relations
-        if isinstance(relation, UsedBy) and relation.parameter == path and relation.component in (None, component)
-    ]
-
-
-def _is_used(spec: SpaceSpec, part: tuple[str, int], row: dict[tuple[str, int], int]) -> bool:
-    """Say whether a part means something, from the components that decide over it."""
-    return all(
-        row[relation.choice, 0] in relation.options and _is_used(spec, (relation.choice, 0), row)
-        for relation in _relations(spec, part)
-    )
-
-
-def _deciding_first(spec: SpaceSpec, components: list[ChoiceComponent]) -> list[ChoiceComponent]:
-    """Order components such that each comes after those that decide over it."""
-    ordered: list[ChoiceComponent] = []
-    waiting = list(components)
-    while waiting:
-        placed: set[Any] = {component.path for component in ordered}
-        ready = [
-            component
-            for component in waiting
-            if all(relation.choice in placed for relation in _relations(spec, (component.path, component.component)))
-        ]
-        if not ready:
-            names = ", ".join(sorted({component.path for component in waiting}))
-            raise UnsupportedSpace(f"the relations go round in a circle: {names} decide over each other; remove one.")
-        ordered += ready
-        waiting = [component for component in waiting if component not in ready]
-    return ordered
+def _is_used(needed: Conditions, row: dict[Part, int]) -> bool:
+    """Say whether a part means something, from what its conditions are and what was chosen."""
+    return all(row[decider] in options for decider, options in needed.items())

@@ -34,10 +34,12 @@ class SetOf(gymnasium.spaces.Sequence):
                 f"SetOf: `element` has to be a Box of shape (d,) and dtype float32, and is {element}. "
                 "Flatten each element into one vector."
             )
-        if not 0 <= minimum <= maximum or maximum < 1:
+        whole = all(isinstance(number, int | np.integer) for number in (minimum, maximum))
+        if not whole or not 0 <= minimum <= maximum or maximum < 1:
             raise ValueError(
-                f"SetOf: 0 <= minimum <= maximum and 1 <= maximum have to hold, and minimum={minimum}, "
-                f"maximum={maximum}. Give the smallest and the largest number of elements that an observation may have."
+                "SetOf: 0 <= minimum <= maximum and 1 <= maximum have to hold for whole numbers, and "
+                f"minimum={minimum}, maximum={maximum}. Give the smallest and the largest number of elements that an "
+                "observation may have."
             )
         self.maximum = maximum
         self.minimum = minimum

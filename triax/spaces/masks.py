@@ -1,29 +1,45 @@
 """What an observation allows of an action's choices."""
 
-import math
+import functools
 from typing import Any
 
-from triax.spaces.leaves import BinaryLeaf, BoxLeaf, DiscreteLeaf
+import numpy as np
+from jaxtyping import Bool
+
+from triax.spaces.conditions import Part, component_sizes, conditions, deciding_first
+from triax.spaces.leaves import DiscreteLeaf
 from triax.spaces.relations import ElementsOf, UsedBy
 from triax.spaces.spec import SpaceSpec
 
+NOTHING_ALLOWED = (
+    "the observation allows no option of the choice {choice}; at least one has to be allowed (one element has to be "
+    "there, and what an option uses has to be possible) until the episode ends"
+)
 
-def allowed_options(*, spec: SpaceSpec, observation_spec: SpaceSpec, observation: Any) -> dict[tuple[str, int], Any]:
-    """Read masks and sets.
+
+def allowed_options(*, spec: SpaceSpec, observation_spec: SpaceSpec, observation: Any) -> dict[Part, Any]:
+    """Read masks and sets. What several of them say of one choice has to hold together.
+
+    An option is not allowed either if it uses a further choice of which nothing is allowed. (If several choices decide
+    over that one together, it is the last of them that may not take its option.)
 
     :param spec: of the action, with its relations.
     :param observation_spec: of the observation.
     :param observation: inside form, leaves [..., *leaf shape]; arrays of NumPy or JAX.
-    :return: for each discrete component that is masked, by the path of its leaf and its place in it: booleans
+    :return: for each discrete component that is restricted, by the path of its leaf and its place in it: booleans
         [..., options].
     """
-    allowed: dict[tuple[str, int], Any] = {}
+    allowed: dict[Part, Any] = {}
+
+    def restrict(part: Part, options: Any) -> None:
+        allowed[part] = allowed[part] & options if part in allowed else options
+
     for relation in spec.relations:
         if isinstance(relation, UsedBy):
             continue
         if isinstance(relation, ElementsOf):
             present = observation_spec.part(observation, path=relation.elements)[..., -1] > 0.0
-            allowed[relation.choice, 0] = present
+            restrict((relation.choice, 0), present)
             continue
         mask = observation_spec.part(observation, path=relation.mask)
         bits = mask.reshape((*mask.shape[: mask.ndim - len(observation_spec.leaf(relation.mask).shape)], -1)) > 0
@@ -31,37 +47,42 @@ def allowed_options(*, spec: SpaceSpec, observation_spec: SpaceSpec, observation
         assert isinstance(choice, DiscreteLeaf)
         start = 0
         for component, size in enumerate(choice.sizes):
-            allowed[relation.choice, component] = bits[..., start : start + size]
+            restrict((relation.choice, component), bits[..., start : start + size])
             start += size
+    if allowed:
+        for part, decider, uses in _conditional_choices(spec):
+            if part in allowed:
+                restrict(decider, allowed[part].any(axis=-1)[..., None] | ~uses)
     return allowed
 
 
-def always_used(*, spec: SpaceSpec, path: str, component: int) -> bool:
-    """Say whether a part of an action means something whatever is chosen.
+def impossible_choices(
+    *, spec: SpaceSpec, observation_spec: SpaceSpec, observation: Any
+) -> list[tuple[str, Bool[np.ndarray, "*batch"]]]:
+    """Find observations that leave nothing to choose.
 
     :param spec: of the action, with its relations.
-    :param path: of the part's leaf.
-    :param component: its place in the leaf.
-    :return: whether no choice decides over it.
+    :param observation_spec: of the observation.
+    :param observation: inside form, leaves [..., *leaf shape]; arrays of NumPy.
+    :return: what is wrong, and in which observations, [...]; empty if something can be chosen in all of them.
     """
-    return not any(
-        isinstance(relation, UsedBy) and relation.parameter == path and relation.component in (None, component)
-        for relation in spec.relations
-    )
+    allowed = allowed_options(spec=spec, observation_spec=observation_spec, observation=observation)
+    conditional = conditions(spec) if allowed else {}
+    found = []
+    for (path, component), options in allowed.items():
+        stuck = ~options.any(axis=-1)
+        if (path, component) not in conditional and stuck.any():
+            found.append((NOTHING_ALLOWED.format(choice=repr(path)), stuck))
+    return found
 
 
-def component_sizes(*, spec: SpaceSpec) -> dict[tuple[str, int], int]:
-    """List the discrete components of an action.
-
-    :param spec: of the action.
-    :return: the number of options of each, by the path of its leaf and its place in it, in the order of the leaves.
-    """
-    sizes: dict[tuple[str, int], int] = {}
-    for path, leaf in zip(spec.paths(), spec.leaves(), strict=True):
-        if isinstance(leaf, DiscreteLeaf):
-            sizes |= {(path, component): size for component, size in enumerate(leaf.sizes)}
-        elif isinstance(leaf, BinaryLeaf):
-            sizes |= {(path, component): 2 for component in range(math.prod(leaf.shape))}
-        else:
-            assert isinstance(leaf, BoxLeaf)
-    return sizes
+@functools.lru_cache(maxsize=64)
+def _conditional_choices(spec: SpaceSpec) -> list[tuple[Part, Part, Bool[np.ndarray, " options"]]]:
+    """List choices that another one decides over, those that come last first, with the options of it that use them."""
+    sizes, conditional = component_sizes(spec=spec), conditions(spec)
+    found = []
+    for part in reversed(deciding_first(spec=spec)):
+        if part in conditional:
+            decider, options = list(conditional[part].items())[-1]
+            found.append((part, decider, np.isin(np.arange(sizes[decider]), list(options))))
+    return found

@@ -35,7 +35,15 @@ def space_spec(*, space: "gymnasium.Space[Any]", role: Role) -> SpaceSpec:
     :return: the spec.
     :raises UnsupportedSpace: if the space or one of its leaves is not supported, with the leaf's path and the reason.
     """
-    return SpaceSpec(tree=_leaf_tree(space=space, role=role, path="", whole=space))
+    spec = SpaceSpec(tree=_leaf_tree(space=space, role=role, path="", whole=space))
+    paths = spec.paths()
+    for path in paths:
+        if paths.count(path) > 1:
+            raise UnsupportedSpace(
+                f"unsupported {role} space {space}: two of its parts have the path {path!r}, keys joined by dots; "
+                "rename a key that has a dot in it."
+            )
+    return spec
 
 
 def _leaf_tree(*, space: "gymnasium.Space[Any]", role: Role, path: str, whole: "gymnasium.Space[Any]") -> LeafTree:
@@ -117,7 +125,10 @@ def _discrete_leaf(
 def _box_leaf(*, space: spaces.Box, role: Role, refuse: Callable[[str], UnsupportedSpace]) -> Leaf:
     shape = tuple(int(size) for size in space.shape)
     if 0 in shape:
-        raise refuse("a Box without components has nothing to learn; remove it.")
+        raise refuse(
+            "a Box without components has nothing to learn; remove it. (Where a Tuple has a Box for each option, "
+            "an option without parameters has none; declare by triax.UsedBy which options use the others.)"
+        )
     if np.dtype(space.dtype) == np.uint8 and role == "observation":
         return ImageLeaf(shape=shape)
     if role == "action":

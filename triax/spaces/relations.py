@@ -13,17 +13,33 @@ class UsedBy:
     """A part of an action that means something only where a choice takes certain options.
 
     Elsewhere it is 0 in the inside form, and counts neither in log-probabilities, nor in entropies, nor in what a
-    critic sees. Several of them about the same part all have to hold.
+    critic sees. Several of them about the same part all have to hold. What is declared about a part takes the place of
+    what its form says (a parameterised action's, see :func:`triax.spaces.action_spec`).
+
+    :raises TypeError: if a field is of another type.
     """
 
     parameter: str
     """Path of the part: a Box, or a further choice."""
     choice: str
-    """Path of a Discrete part of the same action."""
+    """Path of a discrete part of the same action."""
     options: tuple[int, ...]
     """The options that use it, counted from 0 whatever the space's start."""
     component: int | None = None
     """Which number of the part is meant, counted flat; None: all of them."""
+    choice_component: int | None = None
+    """Which number of the choice decides, counted flat; None where it is a Discrete, which has but one."""
+
+    def __post_init__(self) -> None:
+        """Check the types: a forgotten comma makes a number of a tuple."""
+        if not isinstance(self.options, tuple) or not all(_is_whole(option) for option in self.options):
+            raise TypeError(
+                f"UsedBy.options={self.options!r} has to be a tuple of whole numbers, such as (1,) or (0, 2)."
+            )
+        for name in ("component", "choice_component"):
+            value = getattr(self, name)
+            if value is not None and not _is_whole(value):
+                raise TypeError(f"UsedBy.{name}={value!r} has to be a whole number, or None.")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,6 +60,10 @@ class ElementsOf:
     """Path of the choice in the action."""
     elements: str
     """Path of the set in the observation."""
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 Relation: TypeAlias = UsedBy | MaskedBy | ElementsOf
@@ -73,7 +93,8 @@ def relation_from_description(description: Any) -> Relation:
     kind, fields = next(iter(description.items())) if isinstance(description, dict) and description else (None, None)
     known = _KINDS.get(str(kind))
     names = {field.name for field in dataclasses.fields(known)} if known is not None else set()
-    if known is None or len(description) != 1 or not isinstance(fields, dict) or set(fields) != names:
+    needed = names - {"component", "choice_component"}
+    if known is None or len(description) != 1 or not isinstance(fields, dict) or not needed <= set(fields) <= names:
         raise ValueError(f"not the description of a relation: {description!r}")
     relation: Relation = known(**{name: tuple(value) if name == "options" else value for name, value in fields.items()})
     return relation

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from triax.spaces.leaves import LEAF_KINDS, DiscreteLeaf, Leaf, LeafTree, SetLeaf, is_leaf
+from triax.spaces.leaves import LEAF_KINDS, DiscreteLeaf, InvalidSet, Leaf, LeafTree, SetLeaf, is_leaf
 from triax.spaces.relations import Relation, describe_relation, relation_from_description
 from triax.trees import Tree
 
@@ -96,7 +96,16 @@ class SpaceSpec:
             )
         columns = zip(*map(self.parts, values), strict=True)
         triples = zip(self.leaves(), self._conversions()[0], columns, strict=True)
-        return self._join([convert(_stacked(leaf, column)) for leaf, convert, column in triples])
+        return self._join(
+            [
+                convert(
+                    self._padded(place, leaf, column)
+                    if isinstance(leaf, SetLeaf)
+                    else np.stack([np.asarray(part) for part in column])
+                )
+                for place, (leaf, convert, column) in enumerate(triples)
+            ]
+        )
 
     def batch_to_inside(self, values: Any) -> Tree:
         """Convert a batch that the environment's side has already stacked.
@@ -107,8 +116,8 @@ class SpaceSpec:
         triples = zip(self.leaves(), self._conversions()[0], self.parts(values), strict=True)
         return self._join(
             [
-                convert(leaf.pad(part) if isinstance(leaf, SetLeaf) else np.asarray(part))
-                for leaf, convert, part in triples
+                convert(self._padded(place, leaf, part) if isinstance(leaf, SetLeaf) else np.asarray(part))
+                for place, (leaf, convert, part) in enumerate(triples)
             ]
         )
 
@@ -185,9 +194,11 @@ class SpaceSpec:
             object.__setattr__(self, "_cached_conversions", cached)
         return cached
 
-
-def _stacked(leaf: Leaf, parts: Sequence[Any]) -> np.ndarray:
-    return leaf.pad(parts) if isinstance(leaf, SetLeaf) else np.stack([np.asarray(part) for part in parts])
+    def _padded(self, place: int, leaf: SetLeaf, sets: Sequence[Any]) -> np.ndarray:
+        try:
+            return leaf.pad(sets)
+        except InvalidSet as error:
+            raise InvalidSet(f"{self.paths()[place]!r}: {error}", error.row) from None
 
 
 def _row(leaf: Leaf, column: Any, row: int) -> Any:

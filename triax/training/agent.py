@@ -10,7 +10,7 @@ from triax.learners.interface import Learner
 from triax.random import derive_key
 from triax.rollout import CompiledPolicy
 from triax.runs import CheckpointStore, RunDirectory
-from triax.spaces import SetLeaf, SpaceSpec
+from triax.spaces import SetLeaf, SpaceSpec, impossible_choices
 from triax.training.description import restore
 from triax.training.evaluating import AGENT_PART
 from triax.training.importing import resolve_registered
@@ -48,7 +48,7 @@ class Agent:
             leaf (sets: a sequence of them).
         :param deterministic: the policy's mode; otherwise a sample.
         :return: an action as the environment takes it; or a batch, stacked likewise.
-        :raises ValueError: if the observation is not one of the environment's.
+        :raises ValueError: if the observation is not one of the environment's, allows no choice, or is an empty batch.
         """
         batch_size = _batch_size(spec=self.spec.observation, value=observation)
         rows = 1 if batch_size is None else batch_size
@@ -56,6 +56,11 @@ class Agent:
             inside = self.spec.observation.stack_to_inside([observation])
         else:
             inside = self.spec.observation.batch_to_inside(observation)
+        impossible = impossible_choices(
+            spec=self.spec.action, observation_spec=self.spec.observation, observation=inside
+        )
+        for what, _ in impossible:
+            raise ValueError(f"{what}.")
         policy = self._policies.get(rows)
         if policy is None:
             policy = CompiledPolicy(policy=self.learner.policy, count=rows, action_spec=self.spec.action)
@@ -140,6 +145,8 @@ def _batch_size(*, spec: SpaceSpec, value: Any) -> int | None:
                 f"an observation's leaf has shape {shape}; the environment's have {leaf.shape}, a batch of them "
                 f"(n, {', '.join(map(str, leaf.shape))})."
             )
+    if sizes == {0}:
+        raise ValueError("the observation is a batch of none; give one observation, or several.")
     if len(sizes) != 1:
         raise ValueError("some leaves of the observation are batches and some are not, or of different sizes.")
     return sizes.pop()

@@ -67,6 +67,11 @@ def environment_spec(*, experiment: Experiment) -> EnvironmentSpec:
     :raises UnsupportedSpace: if a space has no inside form, or a relation names what is not there.
     """
     if experiment.environment is None:
+        if experiment.relations:
+            raise ValueError(
+                f"Experiment.relations={experiment.relations!r} are of an environment's action, and there is no "
+                "environment; set Experiment.environment to the one that the dataset was recorded in."
+            )
         dataset = load_dataset(experiment.datasets[0])
         return EnvironmentSpec(observation=dataset.observation_spec, action=dataset.action_spec)
     environment = experiment.environment.make()

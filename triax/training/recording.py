@@ -7,7 +7,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from triax.datasets import DatasetNotes, RecordedEpisode, write_dataset
+from triax.datasets import DatasetNotes, RecordedEpisode, check_recordable, write_dataset
 from triax.environments import EnvironmentConfig
 from triax.environments.physics.wrapper import PHYSICS
 from triax.random import derive_generator, derive_seed, episode_seed
@@ -56,12 +56,15 @@ def record_dataset(
     :param root: the folder of all datasets; None: the one that Minari takes.
     :param notes: what people should know of it.
     :return: the return of each recorded episode, or piece.
+    :raises UnsupportedSpace: if a dataset cannot hold what the environment gives.
     :raises ValueError: if the id is not a dataset's or is taken.
     """
     made = environment.make()
     recorded: list[RecordedEpisode] = []
     missing = limits.steps
     try:
+        for role, space in (("observation", made.observation_space), ("action", made.action_space)):
+            check_recordable(space=space, role=role)
         for episode in range(limits.episodes):
             played = play_episode(
                 agent=agent,

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int
 
 from triax.learners.registry import register
 from triax.learners.terms import LossTerm, Scheduled
-from triax.networks import Distribution
+from triax.networks import ChoiceDistribution, Distribution
 from triax.objectives.averages import weighted_mean
 from triax.objectives.cloning import absolute_error, agreement
 from triax.random import KeyArray
@@ -125,7 +125,10 @@ def _compared(
     *, inputs: CloningInputs, compare: Callable[..., Float[Array, " N"]], continuous: bool
 ) -> Sequence[Float[Array, ""]]:
     """Compare the deterministic action with the expert's, in the leaves of one kind."""
-    pairs = zip(jax.tree.leaves(inputs.distribution.mode()), jax.tree.leaves(inputs.action), strict=True)
+    expert_action = inputs.action
+    if isinstance(inputs.distribution, ChoiceDistribution):
+        expert_action = inputs.distribution.code.without_unused(action=expert_action)
+    pairs = zip(jax.tree.leaves(inputs.distribution.mode()), jax.tree.leaves(expert_action), strict=True)
     return [
         weighted_mean(values=compare(chosen=chosen, expert=expert), weight=inputs.weight)
         for chosen, expert in pairs

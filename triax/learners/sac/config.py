@@ -4,9 +4,12 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from triax.learners.optimizer import OptimizerConfig
 from triax.learners.registry import register
 from triax.networks import ActionHeadConfig, NetworkConfig
+from triax.networks.actions import highest_choice_entropy
 from triax.networks.noise import ExplorationNoise, WhiteNoise
 from triax.spaces import BoxLeaf, SpaceSpec, choice_table, component_sizes
 
@@ -89,13 +92,16 @@ class SACConfig:
         """
         table = choice_table(spec=action_spec, limit=self.actor_head.listed_choices)
         if table is None:
-            highest_of_choices = sum(map(math.log, component_sizes(spec=action_spec).values()))
+            possible = {part: np.ones(size, np.bool_) for part, size in component_sizes(spec=action_spec).items()}
+            highest_of_choices = float(highest_choice_entropy(spec=action_spec, possible=possible))
             parameters = sum(math.prod(leaf.shape) for leaf in action_spec.leaves() if isinstance(leaf, BoxLeaf))
         else:
             highest_of_choices = math.log(len(table))
             parameters = int(table.parameters_used.sum(axis=1).max())
         highest = parameters * math.log(2.0)
-        if self.target_choice_entropy is not None and not 0.0 < self.target_choice_entropy < highest_of_choices:
+        if self.target_choice_entropy is not None and not (
+            0.0 < self.target_choice_entropy < (1.0 - 1e-6) * highest_of_choices  # which is computed in float32
+        ):
             raise ValueError(
                 f"SACConfig.target_choice_entropy={self.target_choice_entropy!r} is out of reach: the entropy of these "
                 f"choices lies between 0 and {highest_of_choices:.4g} nats; choose a target in between, or None."
