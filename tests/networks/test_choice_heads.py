@@ -1,7 +1,5 @@
 """Heads of choices: what masks leave, listed or factored, and what is not used."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -44,7 +42,8 @@ def distribution_of(*, listed: int) -> EnumeratedChoices | FactoredChoices:
     )
     assert isinstance(head, FactoredHead) == (listed == 1)
     observation = jax.tree.map(lambda leaf: np.repeat(leaf, 2000, axis=0), MASKS)
-    distribution: Any = head(jnp.ones((8000, 5)), observation, {})
+    distribution = head(jnp.ones((8000, 5)), observation, {})
+    assert isinstance(distribution, EnumeratedChoices | FactoredChoices)
     return distribution
 
 

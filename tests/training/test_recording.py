@@ -183,7 +183,7 @@ def test_relations_have_an_environment(tmp_path: Path) -> None:
 
 
 def test_sets_are_refused_before_an_episode_is_played(tmp_path: Path) -> None:
-    with pytest.raises(UnsupportedSpace, match=r"the observation has a part of variable size.*PaddedSet"):
+    with pytest.raises(UnsupportedSpace, match=r"the observation has a part of variable size.*padded Box"):
         record_dataset(
             agent=Stepper(),
             environment=triax.EnvironmentConfig(id="triax/MixedActionSets2D-v0"),

@@ -140,9 +140,8 @@ def check_recordable(*, space: "gymnasium.Space[Any]", role: str) -> None:
         check_recordable(space=part, role=role)
     if isinstance(space, gymnasium.spaces.Sequence):
         raise UnsupportedSpace(
-            f"datasets hold arrays of one shape, and the {role} has a part of variable size, {space}; wrap the "
-            "environment so that it gives a padded Box and bits that say which rows are there, and declare these as a "
-            "set where it is learned from (triax.environments.PaddedSet)."
+            f"datasets hold arrays of one shape, and the {role} has a part of variable size, {space}; record an "
+            "environment that gives a padded Box, or let an expert teach beside the environment (DAgger)."
         )
 
 
