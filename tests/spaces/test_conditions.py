@@ -39,6 +39,7 @@ def test_conditions_of_choices_above_are_conditions_too_and_several_are_met_toge
     found = conditions(spec)
     assert found["b", 0] == {("a", 0): {1, 2}}
     assert found["c", 0] == {("a", 0): {1}, ("b", 0): {1}}
+    assert list(found["c", 0]) == [("a", 0), ("b", 0)]
     table = choice_table(spec=spec, limit=9)
     assert table is not None
     assert table.rows == (

@@ -21,8 +21,8 @@ def conditions(spec: SpaceSpec) -> Mapping[Part, Conditions]:
     """Say of each part of an action under which conditions it means something.
 
     :param spec: of the action, with its relations.
-    :return: for the parts that some choice decides over, those that come first by what they are decided by: all
-        conditions of a part, also those of the choices that decide over it.
+    :return: all conditions of each part that some choice decides over, also those of that choice. Parts, and the
+        conditions of each, are in an order in which what decides comes before what it decides over.
     :raises UnsupportedSpace: if choices decide over each other in a circle, or a part would never mean anything.
     """
     found: dict[Part, Conditions] = {}
@@ -95,17 +95,15 @@ def _decider(relation: UsedBy) -> Part:
 
 def _together(part: Part, direct: list[UsedBy], found: Mapping[Part, Conditions]) -> Conditions:
     whole: dict[Part, frozenset[int]] = {}
-    # Those of the choices above come first: the last one is that which decides over this part alone.
     for relation in direct:
-        for decider, options in found.get(_decider(relation), {}).items():
+        above = found.get(_decider(relation), {})
+        for decider, options in {**above, _decider(relation): frozenset(relation.options)}.items():
             whole[decider] = whole.get(decider, options) & options
-    for relation in direct:
-        decider, options = _decider(relation), frozenset(relation.options)
-        whole[decider] = whole.pop(decider, options) & options
     for (choice, _), options in whole.items():
         if not options:
             raise UnsupportedSpace(
                 f"the relations leave {part[0]!r} (component {part[1]}) no option of {choice!r} that uses it; several "
                 "relations about a part have to hold together. Name an option that all of them share."
             )
-    return whole
+    # Those that others decide over come after these.
+    return dict(sorted(whole.items(), key=lambda condition: len(found.get(condition[0], {}))))
