@@ -22,9 +22,11 @@ experiment = triax.Experiment(
         steps=64,
         minibatch_size=512,
         epochs=3,
-        discount=0.8,
+        discount=0.5,
         entropy_coefficient=0.01,
-        optimizer=triax.OptimizerConfig(learning_rate=3e-4, max_gradient_norm=0.5, epsilon=1e-5),
+        optimizer=triax.OptimizerConfig(
+            learning_rate=3e-4, schedule="linear", schedule_updates=12_000, max_gradient_norm=0.5, epsilon=1e-5
+        ),
     ),
     environment=triax.EnvironmentConfig(id="triax/Triangles-v0", arguments={"height": 16, "width": 16}),
     relations=(
@@ -32,8 +34,8 @@ experiment = triax.Experiment(
         triax.UsedBy(parameter="parameters", choice="operation", options=(1, 2)),
     ),
     rollout=triax.RolloutConfig(backend="processes", workers=1, environments_per_worker=64),
-    total_steps=700_000,
-    evaluation=triax.EvaluationConfig(interval=50_000, episodes=100, environments=100),
+    total_steps=2_000_000,
+    evaluation=triax.EvaluationConfig(interval=100_000, episodes=100, environments=100),
 )
 
 if __name__ == "__main__":
