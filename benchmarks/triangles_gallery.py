@@ -28,6 +28,7 @@ from triax.random import episode_seed
 from triax.runs import environment_description
 from triax.statistics import bootstrap_interval
 from triax.training.agent import Agent, resolved_checkpoint
+from triax.training.session import stored_environment
 
 ROOT = Path(__file__).resolve().parents[1]
 COLUMNS = 8
@@ -125,8 +126,8 @@ def main() -> None:
     parser.add_argument("--picture", type=Path, default=ROOT / "docs" / "_static" / "triangles.png")
     arguments = parser.parse_args()
     agent = triax.load_agent(run_directory=arguments.run, checkpoint=arguments.checkpoint)
-    height, width = agent.spec.observation.zeros(batch_shape=())["image"].shape[:2]
-    environment = Triangles(height=height, width=width)
+    environment = stored_environment(run=triax.runs.RunDirectory.open(arguments.run)).make().unwrapped
+    assert isinstance(environment, Triangles)
     paintings = [
         paint(
             agent=agent, environment=environment, seed=episode_seed(seed=arguments.seed, environment=0, episode=index)
@@ -146,6 +147,7 @@ def main() -> None:
             "wall_seconds_until_last_evaluation": round(evaluations[-1].wall_seconds),
         },
         "targets": arguments.targets,
+        "environment": {"maximum": environment.maximum, "energy": environment.energy},
         "remaining_error": {
             "mean": round(float(np.mean(errors)), 3),
             "interval_low": round(interval.low, 3),
