@@ -277,7 +277,8 @@ def highest_choice_entropy(*, spec: SpaceSpec, possible: Mapping[Part, Bool[AnyA
     for part in reversed(deciding_first(spec=spec)):
         numbers = jnp.log(jnp.asarray(possible[part], jnp.float32))
         for options, value in below[part]:
-            numbers = numbers + np.isin(np.arange(numbers.shape[-1]), list(options)) * value[..., None]
+            uses = np.isin(np.arange(numbers.shape[-1]), list(options))
+            numbers = numbers + jnp.where(uses, value[..., None], 0.0)
         value = jax.nn.logsumexp(numbers, axis=-1)
         if part not in conditional:
             highest = highest + value
