@@ -13,14 +13,16 @@ import pytest
 
 from triax.learners.bc import BC, BCConfig
 from triax.learners.cloning import CloningState
-from triax.learners.cloning.losses import cloning_loss
+from triax.learners.cloning.losses import AbsoluteError, Agreement, CloningInputs, cloning_loss
 from triax.learners.interface import DatasetPlan, LearnerConfig, TransitionUnit
 from triax.learners.optimizer import OptimizerConfig
 from triax.learners.registry import registered
 from triax.networks import Bernoulli, Categorical, Joint, MLPConfig, NetworkConfig, RunningMoments, SquashedGaussian
-from triax.spaces import space_spec
+from triax.networks.actions import ActionCode
+from triax.networks.choices import EnumeratedChoices
+from triax.spaces import choice_table, space_spec
 from triax.trees import Tree, replace
-from triax.types import ActionMode, RowOrigin, Trajectory, Transitions, UpdateOutput
+from triax.types import ActionMode, EnvironmentSpec, RowOrigin, Trajectory, Transitions, UpdateOutput
 
 ROWS = 256
 QUICK = {"xla_backend_optimization_level": 0}
@@ -324,3 +326,30 @@ def test_config_is_registered_says_its_plan_and_refuses_nonsense() -> None:
     for name, value in wrong:
         with pytest.raises((ValueError, TypeError), match=name):
             dataclasses.replace(config, **{name: value})
+
+
+def test_what_the_experts_choice_does_not_use_is_not_compared() -> None:
+    parts = gymnasium.spaces.Tuple([gymnasium.spaces.Box(-1.0, 1.0, (1,)), gymnasium.spaces.Box(-1.0, 1.0, (1,))])
+    spec = EnvironmentSpec.of_spaces(
+        observation=OBSERVATION, action=gymnasium.spaces.Tuple([gymnasium.spaces.Discrete(2), parts])
+    )
+    table = choice_table(spec=spec.action, limit=2)
+    assert table is not None
+    distribution = EnumeratedChoices(
+        log_probabilities=jnp.log(jnp.array([[0.1, 0.9]])),
+        mean=jnp.arctanh(jnp.array([[[0.9, 0.9], [0.9, 0.25]]])),
+        log_std=jnp.zeros((1, 2, 2)),
+        code=ActionCode(spec=spec.action, observation_spec=spec.observation),
+        table=table,
+    )
+    # The policy's deterministic action is the choice 1 with 0.25; the expert's other number belongs to the choice 0.
+    inputs = CloningInputs(
+        distribution=distribution,
+        action=(jnp.array([1]), (jnp.array([[-1.0]]), jnp.array([[0.75]]))),
+        weight=jnp.ones(1),
+        task=jnp.zeros(1, jnp.int32),
+        parameters=(),
+        key=jax.random.key(0),
+    )
+    assert float(Agreement().value(inputs)) == 1.0
+    assert float(AbsoluteError().value(inputs)) == pytest.approx((0.0 + 0.5) / 2, abs=1e-6)

@@ -64,23 +64,18 @@ def batch_of(environment: Editing) -> EnvironmentBatch:
     )
 
 
-def allowed_in(*, elements: int, mask: tuple[int, int, int], rows: int) -> Any:
+def uniform_actions(*, elements: int, mask: tuple[int, int, int]) -> Any:
     value = {"things": np.zeros((elements, 2), np.float32), "mask": np.array(mask, np.int8)}
-    return allowed_options(
+    allowed = allowed_options(
         spec=SPEC.action,
         observation_spec=SPEC.observation,
-        observation=SPEC.observation.stack_to_inside([value] * rows),
+        observation=SPEC.observation.stack_to_inside([value] * 3000),
     )
+    return random_actions(spec=SPEC.action, count=3000, seed=0, name=("test",), allowed=allowed)
 
 
 def test_uniform_actions_take_only_what_is_allowed_and_leave_the_unused_at_zero() -> None:
-    drawn = random_actions(
-        spec=SPEC.action,
-        count=3000,
-        seed=0,
-        name=("test",),
-        allowed=allowed_in(elements=2, mask=(1, 1, 0), rows=3000),
-    )
+    drawn = uniform_actions(elements=2, mask=(1, 1, 0))
     operation, which, where = drawn["operation"], drawn["which"], drawn["where"][:, 0]
     assert np.mean(operation == 1) == pytest.approx(0.5, abs=0.05)
     assert not np.any(operation == 2)
@@ -92,13 +87,7 @@ def test_uniform_actions_take_only_what_is_allowed_and_leave_the_unused_at_zero(
 
 
 def test_uniform_actions_choose_nothing_that_uses_what_is_impossible() -> None:
-    drawn = random_actions(
-        spec=SPEC.action,
-        count=1000,
-        seed=0,
-        name=("test",),
-        allowed=allowed_in(elements=0, mask=(1, 1, 1), rows=1000),
-    )
+    drawn = uniform_actions(elements=0, mask=(1, 1, 1))
     assert set(np.unique(drawn["operation"])) == {0, 2}
 
 

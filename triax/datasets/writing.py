@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from triax.datasets.files import data_folder
-from triax.spaces import UnsupportedSpace, space_spec
+from triax.spaces import SetLeaf, UnsupportedSpace, space_spec
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -95,10 +95,7 @@ def write_dataset(
         action_space = environment.action_space if action_space is None else action_space
     if observation_space is None or action_space is None:
         raise ValueError("a dataset needs an environment, or both an observation space and an action space.")
-    space_spec(space=observation_space, role="observation")
-    space_spec(space=action_space, role="action")
-    for role, space in (("observation", observation_space), ("action", action_space)):
-        check_recordable(space=space, role=role)
+    check_recordable(observation_space=observation_space, action_space=action_space)
     if not episodes:
         raise ValueError(f"the dataset {id!r} would have no episodes; record at least one.")
     buffers = [
@@ -128,21 +125,21 @@ def write_dataset(
     return folder
 
 
-def check_recordable(*, space: "gymnasium.Space[Any]", role: str) -> None:
-    """Refuse a space whose members a dataset cannot hold.
+def check_recordable(*, observation_space: "gymnasium.Space[Any]", action_space: "gymnasium.Space[Any]") -> None:
+    """Refuse spaces whose members a dataset cannot hold, or that could not be read again.
 
-    :param space: the space.
-    :param role: "observation" or "action".
-    :raises UnsupportedSpace: if it has a set, whose size changes.
+    :param observation_space: the environment's.
+    :param action_space: likewise.
+    :raises UnsupportedSpace: if one of them has no inside form, or a set, whose size changes.
     """
-    parts = space.spaces if isinstance(space, gymnasium.spaces.Dict | gymnasium.spaces.Tuple) else ()
-    for part in parts.values() if isinstance(parts, Mapping) else parts:
-        check_recordable(space=part, role=role)
-    if isinstance(space, gymnasium.spaces.Sequence):
-        raise UnsupportedSpace(
-            f"datasets hold arrays of one shape, and the {role} has a part of variable size, {space}; record an "
-            "environment that gives a padded Box, or let an expert teach beside the environment (DAgger)."
-        )
+    space_spec(space=action_space, role="action")
+    spec = space_spec(space=observation_space, role="observation")
+    for path, leaf in zip(spec.paths(), spec.leaves(), strict=True):
+        if isinstance(leaf, SetLeaf):
+            raise UnsupportedSpace(
+                f"datasets hold arrays of one shape, and the observation has a part of variable size, {path!r}; record "
+                "an environment that gives a padded Box, or let an expert teach beside the environment (DAgger)."
+            )
 
 
 def _buffer(

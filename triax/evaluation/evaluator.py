@@ -151,7 +151,7 @@ class Evaluator:
                 return None
             observation = stack_observations(environments=environments, spec=self._observation_spec)
             check_choices(
-                rows=playing,
+                environments=environments,
                 observation=observation,
                 observation_spec=self._observation_spec,
                 action_spec=self._action_spec,

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from triax.spaces import (
     BoxLeaf,
@@ -137,14 +137,15 @@ class ActionCode:
             parts.append(part if used is None else part * used[..., None])
         return jnp.concatenate(parts, axis=-1) if parts else choices
 
-    def used_components(self, *, choices: Float[Array, "*batch options"]) -> Bool[Array, "*batch components"]:
-        """Say which discrete components mean something.
+    def chosen_options(self, *, choices: Float[Array, "*batch options"]) -> Int[Array, "*batch components"]:
+        """Read which option each discrete component takes.
 
         :param choices: one-hot vectors, and zeros where they mean nothing, [..., options].
-        :return: [..., components].
+        :return: [..., components]; 0 where a component means nothing.
         """
         ends = zip(self._starts[:-1], self._starts[1:], strict=True)
-        return jnp.stack([jnp.any(choices[..., start:end] > 0.0, axis=-1) for start, end in ends], axis=-1)
+        chosen = [jnp.argmax(choices[..., start:end], axis=-1) for start, end in ends]
+        return jnp.stack(chosen, axis=-1) if chosen else jnp.zeros((*choices.shape[:-1], 0), jnp.int32)
 
     def without_unused(self, *, action: Tree) -> Tree:
         """Set what the choices do not use to 0, as it is in a policy's own actions.
@@ -153,15 +154,9 @@ class ActionCode:
         :return: the same form.
         """
         choices = self.choices(action=action)
-        parts = [
-            jnp.reshape(jnp.asarray(part), (*choices.shape[:-1], math.prod(leaf.shape)))
-            for leaf, part in zip(self.spec.leaves(), self.spec.parts(action), strict=True)
-            if not isinstance(leaf, BoxLeaf)
-        ]
-        options = jnp.concatenate([part.astype(jnp.int32) for part in parts], axis=-1) if parts else choices
-        if parts:
-            options = jnp.where(self.used_components(choices=choices), options, 0)
-        return self.join(options=options, parameters=self.continuous(action=action, choices=choices))
+        return self.join(
+            options=self.chosen_options(choices=choices), parameters=self.continuous(action=action, choices=choices)
+        )
 
     def features(
         self,

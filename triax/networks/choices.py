@@ -269,7 +269,7 @@ class FactoredChoices(ChoiceDistribution):
     def _action(self, *, options: Int[Array, "*batch components"], noise: Array) -> Tree:
         choices = self._used_choices(options=options)
         before = self._mean_given(choices) + jnp.exp(self.log_std) * noise
-        options = jnp.where(self.code.used_components(choices=choices), options, 0)
+        options = self.code.chosen_options(choices=choices)
         return self.code.join(options=options, parameters=self.code.use(choices=choices) * jnp.tanh(before))
 
     def _used_choices(self, *, options: Int[Array, "*batch components"]) -> Float[Array, "*batch options"]:

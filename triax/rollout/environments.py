@@ -282,10 +282,8 @@ class EnvironmentBatch:
         self._check_choices()
 
     def _check_choices(self) -> None:
-        if not self._action_spec.relations:
-            return
         check_choices(
-            rows={row: environment for row, environment in enumerate(self._environments) if not self.is_last[row]},
+            environments=self._environments,
             observation=self.observation,
             observation_spec=self._observation_spec,
             action_spec=self._action_spec,

@@ -10,7 +10,7 @@ that the failure can be seen again in a few lines::
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import gymnasium
@@ -259,18 +259,22 @@ def stack_observations(*, environments: Sequence[SeededEnvironment], spec: Space
 
 
 def check_choices(
-    *, rows: Mapping[int, SeededEnvironment], observation: Tree, observation_spec: SpaceSpec, action_spec: SpaceSpec
+    *,
+    environments: Sequence[SeededEnvironment],
+    observation: Tree,
+    observation_spec: SpaceSpec,
+    action_spec: SpaceSpec,
 ) -> None:
-    """Refuse observations that leave nothing to choose.
+    """Refuse observations that leave nothing to choose; at an episode's end nothing has to be possible.
 
-    :param rows: the environments that will be stepped, by their rows; at an episode's end nothing has to be possible.
-    :param observation: of all rows, inside form, [B, ...].
+    :param environments: B environments.
+    :param observation: theirs, inside form, [B, ...].
     :param observation_spec: the observations' spec.
     :param action_spec: the actions' spec, with its relations.
     :raises EnvironmentFailed: if one of them allows nothing.
     """
     impossible = impossible_choices(spec=action_spec, observation_spec=observation_spec, observation=observation)
     for what, stuck in impossible:
-        for row, environment in rows.items():
-            if stuck[row]:
+        for environment, is_stuck in zip(environments, stuck, strict=True):
+            if is_stuck and not environment.ended:
                 raise environment.failure(what)

@@ -63,8 +63,7 @@ def record_dataset(
     recorded: list[RecordedEpisode] = []
     missing = limits.steps
     try:
-        for role, space in (("observation", made.observation_space), ("action", made.action_space)):
-            check_recordable(space=space, role=role)
+        check_recordable(observation_space=made.observation_space, action_space=made.action_space)
         for episode in range(limits.episodes):
             played = play_episode(
                 agent=agent,
