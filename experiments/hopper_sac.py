@@ -4,7 +4,7 @@ import triax
 
 experiment = triax.Experiment(
     name="hopper_sac",
-    learner=triax.SACConfig(),
+    learner=triax.SACConfig(actor_head=triax.ActionHeadConfig(log_std_bounds="clip", lowest_log_std=-20.0)),
     environment=triax.EnvironmentConfig(id="Hopper-v5"),
     rollout=triax.RolloutConfig(backend="processes"),
     total_steps=50_000,
