@@ -2,10 +2,11 @@
 
     python benchmarks/worker_memory.py --workers 16 --minutes 30
 
-Trains SAC on Pendulum with so many workers, reads the proportional set size (PSS: what is shared with others counts in
-proportion) of trainer, evaluator and workers every few seconds, and fits a line to each after the first minutes, in
-which buffers fill and code is compiled. Neighbouring readings resemble each other, so the line goes through the means
-of ten blocks of time, and its slope has a 95 % interval from what these means differ from it. Writes a JSON report.
+Trains SAC on Pendulum with so many workers, and reads the proportional set size (PSS: what is shared with others counts
+in proportion) of trainer, evaluator and workers every few seconds. The minutes count from when so many steps are made
+that buffers are full, code is compiled and allocators have settled. A line is fitted to each process's readings.
+Neighbouring ones resemble each other, so it goes through the means of ten blocks of time, and its slope has a 95 %
+interval from what these means differ from it. Writes a JSON report.
 """
 
 import argparse
@@ -28,6 +29,8 @@ ROOT = Path(__file__).resolve().parents[1]
 MIB = 2.0**20
 BLOCKS = 10
 """Means through which a line is fitted."""
+READ_EVERY = 5.0
+"""Seconds."""
 
 Series = dict[int, list[tuple[float, float]]]
 """By process: (seconds, MiB)."""
@@ -56,6 +59,31 @@ def name_of(process: int) -> str:
         return Path(f"/proc/{process}/comm").read_text().strip()
     except OSError:
         return ""
+
+
+def steps_of(run: Path) -> int:
+    """Read how far a run has come.
+
+    :param run: its directory.
+    :return: environment steps; 0 before it has logged any.
+    """
+    metrics = run / "metrics.jsonl"
+    rows = metrics.read_text().splitlines(keepends=True) if metrics.exists() else []
+    complete = [row for row in rows if row.endswith("\n")]
+    return int(json.loads(complete[-1])["environment_steps"]) if complete else 0
+
+
+def settle(*, trainer: "subprocess.Popen[bytes]", run: Path, steps: int) -> None:
+    """Wait until a trainer has made so many steps.
+
+    :param trainer: the trainer.
+    :param run: its directory.
+    :param steps: how many.
+    """
+    while steps_of(run) < steps:
+        if trainer.poll() is not None:
+            raise SystemExit(f"the trainer ended with {trainer.returncode}")
+        time.sleep(10.0)
 
 
 def watch(*, trainer: "subprocess.Popen[bytes]", minutes: float, interval: float) -> dict[str, Series]:
@@ -95,18 +123,16 @@ def slope_of(*, seconds: np.ndarray, sizes: np.ndarray) -> tuple[float, float]:
     return float(line.slope), float(line.stderr * stats.t.ppf(0.975, BLOCKS - 2))
 
 
-def summarise(series: Series, *, settle_seconds: float) -> dict[str, Any]:
+def summarise(series: Series) -> dict[str, Any]:
     """Say how much memory processes of one kind take, and how it changes.
 
     :param series: their readings.
-    :param settle_seconds: what comes before does not count.
     :return: MiB, and MiB an hour, that of the process that grew most with half of its 95 % interval.
     """
     sizes, slopes = [], []
     for readings in series.values():
-        settled = [reading for reading in readings if reading[0] >= settle_seconds]
-        if len(settled) >= 2 * BLOCKS:
-            seconds, size = np.array(settled).T
+        if len(readings) >= 2 * BLOCKS:
+            seconds, size = np.array(readings).T
             sizes.append(float(np.mean(size)))
             slopes.append(slope_of(seconds=seconds, sizes=size))
     largest, half = max(slopes)
@@ -124,32 +150,39 @@ def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workers", type=int, default=16, help="how many (default: 16)")
-    parser.add_argument("--minutes", type=float, default=30.0, help="how long (default: 30)")
-    parser.add_argument("--settle-minutes", type=float, default=5.0, help="left out at the beginning (default: 5)")
+    parser.add_argument("--minutes", type=float, default=30.0, help="how long, once it has settled (default: 30)")
+    parser.add_argument("--settle-steps", type=int, default=50_000, help="steps before that (default: 50,000)")
+    parser.add_argument("--updates-per-step", type=float, default=0.1, help="fewer: more steps a minute (default: 0.1)")
     parser.add_argument("--output", type=Path, default=ROOT / "results" / "worker_memory.json")
     arguments = parser.parse_args()
+    if 60.0 * arguments.minutes < 2 * BLOCKS * READ_EVERY:
+        parser.error(f"--minutes {arguments.minutes:g} is too short for a line: {BLOCKS} blocks take two readings each")
     with tempfile.TemporaryDirectory(prefix="worker-memory-") as folder:
-        command = [sys.executable, "experiments/pendulum_sac.py", "train", "--run-directory", f"{folder}/run"]
+        run = Path(folder) / "run"
+        command = [sys.executable, "experiments/pendulum_sac.py", "train", "--run-directory", str(run)]
         command += ["--rollout.workers", str(arguments.workers), "--total-steps", "100000000"]
+        command += ["--learner.updates-per-step", str(arguments.updates_per_step)]
         # A replay that is full before the measurement begins: as it fills, the trainer grows, as it should.
         command += ["--replay.capacity", "20000"]
         with (Path(folder) / "log.txt").open("wb") as log:
             trainer = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
             try:
-                found = watch(trainer=trainer, minutes=arguments.minutes, interval=5.0)
+                settle(trainer=trainer, run=run, steps=arguments.settle_steps)
+                began = steps_of(run)
+                found = watch(trainer=trainer, minutes=arguments.minutes, interval=READ_EVERY)
+                ended = steps_of(run)
             finally:
                 trainer.terminate()
                 trainer.wait()
     report = {
-        "command": f"python benchmarks/worker_memory.py --workers {arguments.workers} --minutes {arguments.minutes:g}",
+        "command": f"python benchmarks/worker_memory.py --workers {arguments.workers} --minutes {arguments.minutes:g} "
+        f"--settle-steps {arguments.settle_steps} --updates-per-step {arguments.updates_per_step:g}",
         "date": date.today().isoformat(),
-        "settle_minutes": arguments.settle_minutes,
-        "proportional_set_size": {
-            kind: summarise(series, settle_seconds=60.0 * arguments.settle_minutes) for kind, series in found.items()
-        },
+        "environment_steps": [began, ended],
+        "proportional_set_size": {kind: summarise(series) for kind, series in found.items()},
         "machine": environment_description().to_json(),
     }
-    print(json.dumps(report["proportional_set_size"], indent=1))
+    print(json.dumps({key: report[key] for key in ("environment_steps", "proportional_set_size")}, indent=1))
     arguments.output.parent.mkdir(exist_ok=True)
     arguments.output.write_text(json.dumps(report, indent=1) + "\n")
 
