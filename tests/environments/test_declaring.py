@@ -58,6 +58,21 @@ def test_a_padded_array_becomes_a_set() -> None:
     assert wrapped.observation_space.contains(observation)
 
 
+def test_a_dict_that_held_the_bits_alone_goes_with_them() -> None:
+    bits, rows = np.array([1, 0, 1], np.int8), np.zeros((3, 2), np.float32)
+    alone = spaces.Dict(rows=spaces.Box(-1.0, 1.0, (3, 2)), inner=spaces.Dict(there=spaces.MultiBinary(3)))
+    wrapped = PaddedSet(
+        Sequences(alone, [{"rows": rows, "inner": {"there": bits}}]), elements="rows", mask="inner.there"
+    )
+    assert set(wrapped.reset()[0]) == {"rows"} == set(wrapped.observation_space.spaces)  # type: ignore[attr-defined]
+    beside = spaces.Dict(rows=alone["rows"], inner=spaces.Dict(there=spaces.MultiBinary(3), x=PAIR))
+    given = {"rows": rows, "inner": {"there": bits, "x": np.zeros(2)}}
+    wrapped = PaddedSet(Sequences(beside, [given]), elements="rows", mask="inner.there")
+    observation, _ = wrapped.reset()
+    assert set(observation["inner"]) == {"x"}
+    assert wrapped.observation_space.contains(observation)
+
+
 def test_an_entry_is_declared_to_be_a_mask() -> None:
     space = spaces.Dict(legal=spaces.Box(0, 1, (3,), np.int64), x=PAIR)
     wrapped = DeclareMask(Sequences(space, [{"legal": np.array([1, 0, 1]), "x": np.zeros(2)}]), entry="legal")

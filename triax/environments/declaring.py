@@ -59,7 +59,7 @@ class PaddedSet(gymnasium.ObservationWrapper[Any, Any, Any]):
 
     :param environment: the environment, whose observations are a Dict.
     :param elements: path of the array: a Box [maximum, numbers].
-    :param mask: key of the bits, [maximum], in the same Dict; it is removed.
+    :param mask: path of the bits, [maximum]; they are removed, and a Dict with them that held nothing else.
     :param minimum: the smallest number of elements; with 0, a set may be empty.
     :raises UnsupportedSpace: if there are no such entries, or they do not fit together.
     """
@@ -199,10 +199,13 @@ def _replaced(space: "gymnasium.Space[Any]", path: str, other: "gymnasium.Space[
 
 
 def _without(space: "gymnasium.Space[Any]", path: str) -> "gymnasium.Space[Any]":
+    """Leave an entry out, and with it the Dicts that held nothing else."""
     assert isinstance(space, spaces.Dict)
     key, _, rest = path.partition(".")
     if rest:
-        return spaces.Dict({**space.spaces, key: _without(space.spaces[key], rest)})
+        inner = _without(space.spaces[key], rest)
+        if inner != spaces.Dict():
+            return spaces.Dict({**space.spaces, key: inner})
     return spaces.Dict({name: part for name, part in space.spaces.items() if name != key})
 
 
@@ -220,7 +223,8 @@ def _changed(value: Any, path: str, change: Callable[[Any], Any]) -> Any:
 
 
 def _changed_without(value: Any, path: str) -> Any:
+    """Leave an entry's value out, as :func:`_without` does the entry."""
     key, _, rest = path.partition(".")
-    if rest:
-        return {**value, key: _changed_without(value[key], rest)}
+    if rest and (inner := _changed_without(value[key], rest)):
+        return {**value, key: inner}
     return {name: part for name, part in value.items() if name != key}
