@@ -70,7 +70,8 @@ class ActorCriticConfig(abc.ABC):
     """Whether observations are scaled by their running mean and variance."""
     normalise_returns: bool = True
     """Whether the value network learns returns scaled by their running mean and variance, so that its gradient has the
-    same size whatever the scale of rewards."""
+    same size whatever the scale of rewards. Not for chunks of few steps, whose returns are values for the greatest
+    part: both can grow with the deviation, and it with them, until nothing is finite."""
     actor: NetworkConfig = dataclasses.field(default_factory=small_network)
     """The policy's network; shares nothing with the critic's. Orthogonal weights as in OpenAI Baselines."""
     actor_head: ActionHeadConfig = dataclasses.field(default_factory=small_head)
