@@ -3,12 +3,14 @@
     python benchmarks/sets.py --seeds 3 --jobs 2
 
 Trains ``experiments/mixed_action_sets_ppo.py`` as it is, with 1 to 6 objects, and once more with 1 to 12; goes on with
-what was stopped, and skips what is done. Then both play the same episodes with 1 to 6 objects and with 7 to 12. Writes
-``results/mixed_action_sets.jsonl``: a row of settings for each agent, and one for each seed and number of objects, with
-the share of episodes that succeeded, its 95 % bootstrap interval, and every return.
+what was stopped, and skips what is done. Then both play the same episodes with 1 to 6 objects and with 7 to 12, and a
+policy that goes straight to the nearest target plays as many. Writes ``results/mixed_action_sets.jsonl``: a row of
+settings for each agent; one for each seed and number of objects, with the share of episodes that succeeded, its 95 %
+bootstrap interval, and every return; and one for each number of objects of going straight.
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +57,53 @@ def play(*, run: Path, objects: tuple[int, int], episodes: int) -> Evaluation:
     return result
 
 
+def straight(observation: dict[str, Any]) -> dict[str, Any]:
+    """Go straight to the nearest target, whatever is in between.
+
+    :param observation: of the environment.
+    :return: an action, along the axis on which there is further to go; "done" within the target.
+    """
+    objects = observation["objects"]
+    targets = objects[objects[:, 4] == 1.0]
+    dx, dy, gap = targets[np.argmin(targets[:, 2])][:3].tolist()
+    choice = 2 if gap <= 0.0 else int(abs(dy) > abs(dx))
+    return {"choice": np.int64(choice), "move": np.clip(np.array([dx, dy]), -0.1, 0.1).astype(np.float32)}
+
+
+def play_straight(*, objects: tuple[int, int], episodes: int) -> list[bool]:
+    """Play episodes by going straight to the nearest target.
+
+    :param objects: the smallest and the largest number of them.
+    :param episodes: how many.
+    :return: whether each succeeded.
+    """
+    environment = triax.EnvironmentConfig(id="triax/MixedActionSets2D-v0", arguments={"objects": objects}).make()
+    successes = []
+    for episode in range(episodes):
+        observation, info = environment.reset(seed=FIRST_START + episode)
+        ended = False
+        while not ended:
+            observation, _, terminated, truncated, info = environment.step(straight(observation))
+            ended = terminated or truncated
+        successes.append(bool(info["success"]))
+    environment.close()
+    return successes
+
+
+def share_of(successes: Sequence[bool]) -> dict[str, float]:
+    """Say what share of episodes succeeded.
+
+    :param successes: of each episode.
+    :return: the share, with its 95 % bootstrap interval.
+    """
+    interval = bootstrap_interval(np.array(successes, float))
+    return {
+        "success": round(float(np.mean(successes)), 4),
+        "interval_low": round(interval.low, 4),
+        "interval_high": round(interval.high, 4),
+    }
+
+
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -79,14 +128,16 @@ def main() -> None:
             for played_on, objects in PLAYED_ON.items():
                 evaluation = play(run=run, objects=objects, episodes=known.episodes)
                 assert evaluation.successes is not None
-                interval = bootstrap_interval(np.array(evaluation.successes, float))
                 row = {"kind": "played", "trained_on": trained_on, "played_on": played_on, "seed": seed}
-                row |= {"success": round(float(np.mean(evaluation.successes)), 4)}
-                row |= {"interval_low": round(interval.low, 4), "interval_high": round(interval.high, 4)}
+                row |= share_of(evaluation.successes)
                 print(row, flush=True)
                 rows.append(
                     {**row, "mean": round(evaluation.mean, 3), "returns": np.round(evaluation.returns, 2).tolist()}
                 )
+    for played_on, objects in PLAYED_ON.items():
+        successes = play_straight(objects=objects, episodes=known.episodes)
+        rows.append({"kind": "straight", "played_on": played_on, **share_of(successes)})
+        print(rows[-1], flush=True)
     write_rows(known.output, rows)
 
 

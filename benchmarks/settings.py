@@ -14,7 +14,8 @@ import triax
 from triax.cli import CONFIG, with_arguments
 from triax.launch.jobs import differences
 from triax.options import TYPES
-from triax.training.description import describe
+from triax.training.description import describe, restore
+from triax.training.importing import resolver
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -59,7 +60,9 @@ def is_done(*, run: Path, experiment: triax.Experiment) -> bool:
     """
     stored = run / "experiment.json"
     if stored.exists():
-        before = json.loads(stored.read_text())["experiment"]
+        # Read and described anew: fields that have come since have the values that they had all along.
+        begun = restore(json.loads(stored.read_text())["experiment"], resolve=resolver(run_directory=run))
+        before = description_of(begun)
         found = next(differences(before=before, now=description_of(experiment)), None)
         if found is not None:
             raise SystemExit(f"{run} was made with other settings: {found}. Move it away, or give another --runs.")

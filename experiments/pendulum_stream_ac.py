@@ -1,6 +1,6 @@
 """Stream AC(λ) on a pendulum, each step seen once. A random policy scores about −1,200, a good one −150.
 
-With the paper's discount of 0.99 it has learned next to nothing after 200,000 steps; with 0.95 it has.
+In a single run with the paper's discount of 0.99 it had learned next to nothing after 200,000 steps.
 """
 
 import triax
