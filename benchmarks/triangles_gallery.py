@@ -12,7 +12,7 @@ import argparse
 import json
 import shlex
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -66,6 +66,12 @@ class Painting:
     def error(self) -> float:
         """What remains in the end."""
         return self.steps[-1].error
+
+    @property
+    def gains(self) -> tuple[tuple[Operation, float], ...]:
+        """By how much each operation lowered the error, as a share of the blank canvas's."""
+        errors = (1.0, *(step.error for step in self.steps))
+        return tuple((step.operation, errors[place] - errors[place + 1]) for place, step in enumerate(self.steps))
 
 
 def paint(*, agent: Agent, environment: Triangles, seed: int) -> Painting:
@@ -137,14 +143,21 @@ def main() -> None:
     errors = [painting.error for painting in paintings]
     interval = bootstrap_interval(errors)
     operations = Counter(step.operation.name.lower() for painting in paintings for step in painting.steps)
+    gains: dict[str, list[float]] = defaultdict(list)
+    for operation, gain in (each for painting in paintings for each in painting.gains):
+        gains[operation.name.lower()].append(gain)
     stopped = sum(painting.steps[-1].operation is Operation.STOP for painting in paintings)
-    evaluations = triax.runs.read_evaluations(triax.runs.RunDirectory.open(arguments.run))
+    run = triax.runs.RunDirectory.open(arguments.run)
+    evaluations = triax.runs.read_evaluations(run)
+    stored = json.loads(run.experiment_path.read_text())
     document = {
         "command": f"python benchmarks/triangles_gallery.py {shlex.join(sys.argv[1:])}",
         "date": date.today().isoformat(),
         "trained": {
             "environment_steps": resolved_checkpoint(run=arguments.run, checkpoint=arguments.checkpoint),
             "wall_seconds_until_last_evaluation": round(evaluations[-1].wall_seconds),
+            "experiment": stored["experiment"],
+            "machine": stored["machine"],
         },
         "targets": arguments.targets,
         "environment": {"maximum": environment.maximum, "energy": environment.energy},
@@ -152,12 +165,18 @@ def main() -> None:
             "mean": round(float(np.mean(errors)), 3),
             "interval_low": round(interval.low, 3),
             "interval_high": round(interval.high, 3),
+            "each": [round(error, 3) for error in errors],
         },
         "operations": dict(operations),
+        "mean_gain_of_an_operation": {name: round(float(np.mean(each)), 4) for name, each in gains.items()},
         "episodes_ended_by_stop": stopped,
         "machine": environment_description().to_json(),
     }
-    print(json.dumps({name: document[name] for name in ("remaining_error", "operations", "episodes_ended_by_stop")}))
+    shown = ("operations", "mean_gain_of_an_operation", "episodes_ended_by_stop")
+    print(
+        f"{np.mean(errors):.3f} [{interval.low:.3f}, {interval.high:.3f}] remains;",
+        json.dumps({name: document[name] for name in shown}),
+    )
     arguments.output.write_text(json.dumps(document, indent=1) + "\n")
     draw(paintings=paintings[: arguments.rows], path=arguments.picture)
 
