@@ -4,7 +4,8 @@
 
 Trains SAC on Pendulum with so many workers, and reads the proportional set size (PSS: what is shared with others counts
 in proportion) of trainer, evaluator and workers every few seconds. The minutes count from when so many steps are made
-that buffers are full, code is compiled and allocators have settled. A line is fitted to each process's readings.
+that buffers are full, code is compiled and allocators have settled. A line is fitted to each process's readings of what
+it holds itself: pages of files (programs, libraries) do not count there, since the system drops and reads them at will.
 Neighbouring ones resemble each other, so it goes through the means of ten blocks of time, and its slope has a 95 %
 interval from what these means differ from it. Writes a JSON report.
 """
@@ -32,21 +33,22 @@ BLOCKS = 10
 READ_EVERY = 5.0
 """Seconds."""
 
-Series = dict[int, list[tuple[float, float]]]
-"""By process: (seconds, MiB)."""
+Series = dict[int, list[tuple[float, float, float]]]
+"""By process: (seconds, MiB, MiB without pages of files)."""
 
 
-def proportional_bytes(process: int) -> int | None:
+def proportional_sizes(process: int) -> tuple[float, float] | None:
     """Read a process's proportional set size.
 
     :param process: its number.
-    :return: bytes; None if it is gone.
+    :return: all of it, and what are no pages of files, in MiB; None if it is gone.
     """
     try:
         lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
     except OSError:
         return None
-    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("Pss:")), None)
+    sizes = {line.split(":")[0]: int(line.split()[1]) * 1024 / MIB for line in lines if line.startswith("Pss")}
+    return (sizes["Pss"], sizes["Pss"] - sizes["Pss_File"]) if sizes else None
 
 
 def name_of(process: int) -> str:
@@ -103,9 +105,9 @@ def watch(*, trainer: "subprocess.Popen[bytes]", minutes: float, interval: float
         for process in [trainer.pid, *map(int, children)]:
             name = name_of(process)
             kind = "trainer" if process == trainer.pid else name.removeprefix("triax-").partition("-")[0]
-            size = proportional_bytes(process)
-            if size is not None and kind in found:
-                found[kind].setdefault(process, []).append((time.monotonic() - began, size / MIB))
+            sizes = proportional_sizes(process)
+            if sizes is not None and kind in found:
+                found[kind].setdefault(process, []).append((time.monotonic() - began, *sizes))
         time.sleep(interval)
     return found
 
@@ -132,14 +134,15 @@ def summarise(series: Series) -> dict[str, Any]:
     sizes, slopes = [], []
     for readings in series.values():
         if len(readings) >= 2 * BLOCKS:
-            seconds, size = np.array(readings).T
-            sizes.append(float(np.mean(size)))
-            slopes.append(slope_of(seconds=seconds, sizes=size))
+            seconds, whole, own = np.array(readings).T
+            sizes.append((float(np.mean(whole)), float(np.mean(own))))
+            slopes.append(slope_of(seconds=seconds, sizes=own))
     largest, half = max(slopes)
     return {
         "processes": len(sizes),
-        "mean_mib": round(statistics.mean(sizes), 1),
-        "largest_mib": round(max(sizes), 1),
+        "mean_mib": round(statistics.mean(whole for whole, _ in sizes), 1),
+        "largest_mib": round(max(whole for whole, _ in sizes), 1),
+        "mean_mib_without_files": round(statistics.mean(own for _, own in sizes), 1),
         "mean_slope_mib_per_hour": round(statistics.mean(slope for slope, _ in slopes), 2),
         "largest_slope_mib_per_hour": round(largest, 2),
         "largest_slope_half_interval": round(half, 2),
