@@ -32,7 +32,7 @@ from triax.training.session import stored_environment
 
 ROOT = Path(__file__).resolve().parents[1]
 COLUMNS = 8
-"""Canvases in a row of the picture, the last one included."""
+"""Canvases in a row of the picture at the most, the last one included."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,8 +102,9 @@ def draw(*, paintings: list[Painting], path: Path) -> None:
     :param paintings: the episodes.
     :param path: of the PNG.
     """
-    figure = matplotlib.figure.Figure(figsize=(1.15 * (COLUMNS + 1), 1.45 * len(paintings)), layout="constrained")
-    axes: Any = figure.subplots(len(paintings), COLUMNS + 1, squeeze=False)
+    columns = 1 + min(COLUMNS, max(len(painting.steps) for painting in paintings))
+    figure = matplotlib.figure.Figure(figsize=(1.15 * columns, 1.45 * len(paintings)), layout="constrained")
+    axes: Any = figure.subplots(len(paintings), columns, squeeze=False)
     for row, painting in zip(axes, paintings, strict=True):
         last = len(painting.steps) - 1
         shown = sorted({round(place) for place in np.linspace(0, last, min(COLUMNS, last + 1))})

@@ -25,17 +25,19 @@ experiment = triax.Experiment(
         discount=0.5,
         entropy_coefficient=0.01,
         optimizer=triax.OptimizerConfig(
-            learning_rate=3e-4, schedule="linear", schedule_updates=12_000, max_gradient_norm=0.5, epsilon=1e-5
+            learning_rate=3e-4, schedule="linear", schedule_updates=47_000, max_gradient_norm=0.5, epsilon=1e-5
         ),
     ),
-    environment=triax.EnvironmentConfig(id="triax/Triangles-v0", arguments={"height": 16, "width": 16}),
+    environment=triax.EnvironmentConfig(
+        id="triax/Triangles-v0", arguments={"height": 16, "width": 16, "add_cost": 0.01, "edit_cost": 0.0}
+    ),
     relations=(
         triax.UsedBy(parameter="which", choice="operation", options=(1,)),
         triax.UsedBy(parameter="parameters", choice="operation", options=(1, 2)),
     ),
     rollout=triax.RolloutConfig(backend="processes", workers=1, environments_per_worker=64),
-    total_steps=2_000_000,
-    evaluation=triax.EvaluationConfig(interval=100_000, episodes=100, environments=100),
+    total_steps=8_000_000,
+    evaluation=triax.EvaluationConfig(interval=200_000, episodes=100, environments=100),
 )
 
 if __name__ == "__main__":
