@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -88,7 +89,8 @@ def learn(*, algorithm: str, settings: Settings, schedule: Schedule) -> Iterator
     :return: a row that describes the run, then a row for each evaluation.
     """
     head = head_row(algorithm=algorithm, settings=settings)
-    yield {"kind": "run", **head, "schedule": asdict(schedule), "evaluation_seed": EVALUATION_SEED}
+    began = {"date": date.today().isoformat(), "schedule": asdict(schedule), "evaluation_seed": EVALUATION_SEED}
+    yield {"kind": "run", **head, **began}
     # Before the model, which seeds NumPy's global generator: this draws from that, and SBX's replay buffer does too.
     evaluation = make_vec_env(settings.environment, n_envs=schedule.episodes)
     model = make_model(settings)

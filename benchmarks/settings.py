@@ -89,8 +89,14 @@ def commits_of(runs: Sequence[Path]) -> list[str]:
 def commit() -> str:
     """Ask git for the commit of the code.
 
-    :return: its hash, with "-dirty" where files differ from it; "unknown" outside of a repository.
+    :return: its hash, with "-dirty" where files beside the results differ from it; "unknown" outside of a repository.
     """
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude", "*"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "unknown"
+    head = _git("rev-parse", "HEAD")
+    if head.returncode != 0:
+        return "unknown"
+    changed = _git("diff", "--quiet", "HEAD", "--", ".", ":(exclude)results").returncode != 0
+    return head.stdout.strip() + ("-dirty" if changed else "")
+
+
+def _git(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
