@@ -209,6 +209,25 @@ def test_an_evaluator_that_is_stopped_while_it_is_idle_holds_up_nobody_and_is_re
     assert "has been at one start for more than 1 s" in capfd.readouterr().err
 
 
+def test_an_evaluator_that_hangs_is_found_by_a_trainer_that_looks_seldom() -> None:
+    with running() as evaluator:
+        evaluator.request(parameters=parameters_of(0), evaluation_seed=5)
+        results(evaluator)
+        process, limits = evaluator.process, SupervisionConfig(start_seconds=1.0)
+        assert process is not None
+        evaluator._supervision, evaluator._clock = limits, WatchClock(config=limits)  # its first start took longer
+        os.kill(process, signal.SIGSTOP)
+        evaluator.request(parameters=parameters_of(1), evaluation_seed=6)
+        for _ in range(5):
+            time.sleep(1.5)  # longer than the limit: an update, say
+            assert evaluator.finished() == []
+            if evaluator.process != process:
+                break
+        assert evaluator.process != process
+        evaluator._supervision = SupervisionConfig()
+        assert results(evaluator) == [expected(1, evaluation_seed=6)]
+
+
 def test_an_evaluator_that_was_stopped_together_with_the_trainer_goes_on() -> None:
     with running() as evaluator:
         evaluator.request(parameters=parameters_of(0), evaluation_seed=5)

@@ -5,7 +5,6 @@ import contextlib
 import dataclasses
 import multiprocessing
 import os
-import pickle
 import sys
 import threading
 import time
@@ -15,9 +14,10 @@ from typing import Any
 from triax.evaluation.config import EvaluationConfig
 from triax.evaluation.evaluator import Evaluation, Evaluator
 from triax.rollout import MakeEnvironment, RestartBudget, SupervisionConfig, WorkersFailed
-from triax.rollout.processes.spawning import begin_child, end_child, start_child, use_one_thread
+from triax.rollout.processes.memory import SharedMemory
+from triax.rollout.processes.spawning import begin_child, end_child, received, start_child, use_one_thread
 from triax.rollout.processes.status import Phase, WorkerStatus, overdue
-from triax.rollout.supervision import WatchClock, pickled_for_workers
+from triax.rollout.supervision import Watch, WatchClock, pickled_for_workers
 from triax.rollout.workers import MakePolicy, WorkerFailure
 from triax.spaces import SpaceSpec
 from triax.trees import Tree, to_numpy
@@ -152,7 +152,7 @@ class EvaluatorProcess:
         :param seconds: how long to wait for it.
         """
         assert self._life is not None
-        watched = self._clock.look()
+        now = self._clock.look()
         found = self._life.receive(seconds=seconds)
         if isinstance(found, Evaluation):
             self._requests.popleft()
@@ -161,7 +161,7 @@ class EvaluatorProcess:
             self._replace(reason=f"failed with {found.summary}\n{found.traceback}", permanent=True)
         elif not self._life.is_alive:
             self._replace(reason="ended by itself")
-        elif (late := self._life.overdue(self._supervision, watched=watched)) is not None:
+        elif (late := self._life.overdue(self._supervision, now=now)) is not None:
             self._replace(reason=late)
         return None
 
@@ -191,6 +191,7 @@ class _Life:
 
     def __init__(self, *, setup: bytes, niceness: int) -> None:
         self.busy = False
+        self._watch = Watch()
         with contextlib.ExitStack() as made:
             self._status = WorkerStatus()
             made.callback(self._status.close)
@@ -201,8 +202,8 @@ class _Life:
             with theirs, their_lifeline:
                 self._process = start_child(
                     target=run_evaluator,
+                    setup=setup,
                     arguments={
-                        "setup": setup,
                         "connection": theirs,
                         "status": self._status,
                         "lifeline": their_lifeline,
@@ -238,8 +239,12 @@ class _Life:
                 return found
         return None
 
-    def overdue(self, supervision: SupervisionConfig, *, watched: float) -> str | None:
-        """Say what takes too long, as far as it was watched; None if nothing does."""
+    def overdue(self, supervision: SupervisionConfig, *, now: float) -> str | None:
+        """Say what takes too long, as far as it was watched; None if nothing does.
+
+        :param now: on the clock of those who watch.
+        """
+        watched = self._watch.seconds(thing=self._status.since, now=now)
         seconds = min(self._status.seconds_in_phase, watched)
         return overdue(phase=self._status.phase, seconds=seconds, supervision=supervision)
 
@@ -255,11 +260,17 @@ def _send(connection: Connection, request: _Request) -> None:
 
 
 def run_evaluator(
-    *, setup: bytes, connection: Connection, status: WorkerStatus, lifeline: Connection, parent: int, niceness: int
+    *,
+    setup: SharedMemory,
+    connection: Connection,
+    status: WorkerStatus,
+    lifeline: Connection,
+    parent: int,
+    niceness: int,
 ) -> None:
     """Be the evaluator; a process's whole life.
 
-    :param setup: a pickled description of what to play.
+    :param setup: a description of what to play, pickled.
     :param connection: to the trainer; requests come, and results go.
     :param status: where it says what it is at.
     :param lifeline: ends with the trainer.
@@ -269,7 +280,7 @@ def run_evaluator(
     begin_child(parent=parent, lifeline=lifeline, niceness=niceness)
     try:
         use_one_thread(core=-1)
-        made: _Setup = pickle.loads(setup)
+        made: _Setup = received(setup)
         evaluator = Evaluator(
             make=made.make,
             policy=made.make_policy(),

@@ -70,28 +70,48 @@ class RestartBudget:
 
 
 class WatchClock:
-    """How long processes have been watched without a break.
+    """A clock that goes while processes are watched.
 
-    Who was stopped together with those it watches (Ctrl-Z), or was busy otherwise, cannot tell what they did meanwhile:
-    that time does not count against them.
+    Who was stopped together with those it watches (Ctrl-Z) cannot tell what they did meanwhile: the time between two
+    looks counts as half of the shortest limit at most. So nobody is overdue by one such break alone, and whoever hangs
+    is found also by someone who looks seldom.
 
-    :param config: a break is longer than the shortest of its limits.
+    :param config: the limits.
     """
 
     def __init__(self, *, config: SupervisionConfig) -> None:
-        self._break = min(config.start_seconds, config.reset_seconds, config.step_seconds)
-        self._began = self._last = time.monotonic()
+        self._most = min(config.start_seconds, config.reset_seconds, config.step_seconds) / 2
+        self._seconds = 0.0
+        self._last = time.monotonic()
 
     def look(self) -> float:
         """Look at them now.
 
-        :return: seconds since the watch began, or since its last break.
+        :return: seconds on this clock.
         """
         now = time.monotonic()
-        if now - self._last > self._break:
-            self._began = now
+        self._seconds += min(now - self._last, self._most)
         self._last = now
-        return now - self._began
+        return self._seconds
+
+
+class Watch:
+    """How long a process has been seen at one thing, on such a clock."""
+
+    def __init__(self) -> None:
+        self._thing: object = None
+        self._since = 0.0
+
+    def seconds(self, *, thing: object, now: float) -> float:
+        """See what it is at.
+
+        :param thing: equal to that of the last time if it is the same.
+        :param now: on the clock.
+        :return: seconds since it was first seen at it.
+        """
+        if thing != self._thing:
+            self._thing, self._since = thing, now
+        return now - self._since
 
 
 def pickled_for_workers(

@@ -139,6 +139,17 @@ def test_a_worker_that_is_stopped_from_outside_is_replaced() -> None:
         assert fleet.report().restarts == 1
 
 
+def test_a_worker_that_hangs_is_found_by_a_trainer_that_looks_seldom() -> None:
+    supervision = SupervisionConfig(step_seconds=1.0)
+    with running(diary_fleet(config=RolloutConfig(backend="processes", supervision=supervision))) as fleet:
+        fleet.collect(minimum=4)
+        os.kill(fleet.processes[0], signal.SIGSTOP)
+        for _ in range(6):
+            time.sleep(1.5)  # longer than the limit: an update, say
+            fleet.collect(minimum=0)
+        assert fleet.report().restarts == 1
+
+
 def test_a_worker_that_waited_long_for_a_busy_trainer_is_left_alone() -> None:
     supervision = SupervisionConfig(step_seconds=1.0)
     with running(diary_fleet(config=RolloutConfig(backend="processes", supervision=supervision))) as fleet:

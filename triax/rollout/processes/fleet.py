@@ -128,19 +128,20 @@ class ProcessFleet(WorkerFleet[WorkerLife]):
         return found
 
     def _supervise(self) -> None:
-        watched = self._clock.look()
+        now = self._clock.look()
         for worker, life in list(self._workers.items()):
             if not life.channel.is_empty:
                 continue  # First what it has said; a worker that is gone or hangs stays so.
             if life.is_alive:
-                self._check_progress(worker=worker, life=life, watched=watched)
+                self._check_progress(worker=worker, life=life, now=now)
             elif life.channel.is_empty:  # Asked again: it may have said something with its last breath.
                 code = life.exit_code or 0
                 ending = f"signal {-code}" if code < 0 else f"exit code {code}"
                 self._replace(worker=worker, reason=f"ended by itself, with {ending}", permanent=code > 0)
 
-    def _check_progress(self, *, worker: int, life: WorkerLife, watched: float) -> None:
+    def _check_progress(self, *, worker: int, life: WorkerLife, now: float) -> None:
         phase, seconds = life.status.phase, life.status.seconds_in_phase
+        watched = life.watch.seconds(thing=(life.status.since, life.room_since), now=now)
         if phase is Phase.WAITING:
             # With room for its next chunk it has nothing to wait for: it was stopped from outside.
             if life.channel.written - life.channel.read >= self._config.lead:

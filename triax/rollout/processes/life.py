@@ -10,6 +10,7 @@ from triax.rollout.processes.channel import Channel
 from triax.rollout.processes.spawning import end_child, start_child
 from triax.rollout.processes.status import WorkerStatus
 from triax.rollout.processes.worker import WorkerLinks, run_worker
+from triax.rollout.supervision import Watch
 
 
 class WorkerLife:
@@ -21,6 +22,7 @@ class WorkerLife:
     :ivar status: what it is at.
     :ivar delivered_steps: environment steps in what it has delivered.
     :ivar room_since: when the trainer last made room in its channel, on the clock of ``time.monotonic``.
+    :ivar watch: how long it has been seen at one thing.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class WorkerLife:
         self.is_first = is_first
         self.delivered_steps = 0
         self.room_since = time.monotonic()
+        self.watch = Watch()
         with contextlib.ExitStack() as made:
             self.channel = Channel(capacity=channel_bytes)
             made.callback(self.channel.close)
@@ -59,8 +62,8 @@ class WorkerLife:
             with theirs:
                 self._process = start_child(
                     target=run_worker,
+                    setup=setup,
                     arguments={
-                        "setup": setup,
                         "links": WorkerLinks(board=board, channel=self.channel, status=self.status, lifeline=theirs),
                         "worker": worker,
                         "life": number,

@@ -37,6 +37,18 @@ class SharedMemory:
             ) from error
         self._map(size)
 
+    @classmethod
+    def holding(cls, content: bytes) -> "SharedMemory":
+        """Reserve memory and fill it.
+
+        :param content: its bytes; up to 7 zeros follow them.
+        :return: the memory.
+        :raises OSError: see the class.
+        """
+        memory = cls(size=len(content))
+        memory.data[: len(content)] = content
+        return memory
+
     def close(self) -> None:
         """Let go of it. Closing twice does nothing more."""
         descriptor, self._descriptor = self._descriptor, -1

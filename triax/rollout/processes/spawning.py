@@ -5,6 +5,7 @@ import ctypes
 import multiprocessing
 import multiprocessing.resource_tracker
 import os
+import pickle
 import signal
 import threading
 import time
@@ -15,6 +16,7 @@ from typing import Any
 
 import jax
 
+from triax.rollout.processes.memory import SharedMemory
 from triax.rollout.workers import VARIABLES
 
 _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
@@ -26,21 +28,35 @@ class BegunByImport(ValueError):
     """A file that does its work when it is imported, too."""
 
 
-def start_child(*, target: Callable[..., None], arguments: Mapping[str, Any], name: str) -> SpawnProcess:
+def start_child(*, target: Callable[..., None], setup: bytes, arguments: Mapping[str, Any], name: str) -> SpawnProcess:
     """Start a process that is spawned, has JAX on the processor only, and holds signals back at first.
 
-    :param target: its whole life, at the top level of a module; it calls :func:`begin_child` first.
-    :param arguments: of the target.
+    :param target: its whole life, at the top level of a module; it calls :func:`begin_child` first, and gets the setup
+        by :func:`received`.
+    :param setup: a pickle of what it is to do; the target's argument of this name.
+    :param arguments: the target's others. They go through a pipe, which the child reads when it has imported what it
+        needs: were they larger than the pipe, the trainer would wait for that, and for ever if the child hangs.
     :param name: for lists of processes.
     :return: the process.
     :raises OSError: if the machine has no memory or no descriptors left.
     """
-    process = multiprocessing.get_context("spawn").Process(
-        target=target, kwargs=dict(arguments), name=name, daemon=True
-    )
-    with _signals_wait(), _variables(**VARIABLES):
-        process.start()
+    with contextlib.closing(SharedMemory.holding(setup)) as memory:
+        process = multiprocessing.get_context("spawn").Process(
+            target=target, kwargs={"setup": memory, **arguments}, name=name, daemon=True
+        )
+        with _signals_wait(), _variables(**VARIABLES):
+            process.start()
     return process
+
+
+def received(setup: SharedMemory) -> Any:
+    """Take what :func:`start_child` was given, in the process that was started.
+
+    :param setup: the target's argument; closed.
+    :return: what was pickled.
+    """
+    with contextlib.closing(setup):
+        return pickle.loads(setup.data)
 
 
 def check_not_imported_by_child() -> None:

@@ -55,9 +55,14 @@ class WorkerStatus:
         return Phase(self._memory.words[_PHASE])
 
     @property
+    def since(self) -> int:
+        """When the worker entered the phase, in nanoseconds on the clock of ``time.monotonic_ns``."""
+        return self._memory.words[_SINCE]
+
+    @property
     def seconds_in_phase(self) -> float:
-        """Since when, in seconds."""
-        return (time.monotonic_ns() - self._memory.words[_SINCE]) / 1e9
+        """How long ago that was."""
+        return (time.monotonic_ns() - self.since) / 1e9
 
     @property
     def seconds_waited(self) -> float:

@@ -9,9 +9,9 @@ from multiprocessing.connection import Connection
 from triax.rollout.acting import on_device
 from triax.rollout.processes.board import PolicyBoard
 from triax.rollout.processes.channel import Channel
-from triax.rollout.processes.memory import wait_for_signals
+from triax.rollout.processes.memory import SharedMemory, wait_for_signals
 from triax.rollout.processes.records import ChunkRecords
-from triax.rollout.processes.spawning import begin_child, use_one_thread
+from triax.rollout.processes.spawning import begin_child, received, use_one_thread
 from triax.rollout.processes.status import Phase, WorkerStatus
 from triax.rollout.workers import PublishedPolicy, WorkerFailure, WorkerSetup, make_collector
 from triax.types import ChunkOrigin
@@ -35,10 +35,10 @@ class WorkerLinks:
     lifeline: Connection
 
 
-def run_worker(*, setup: bytes, links: WorkerLinks, worker: int, life: int, parent: int, niceness: int) -> None:
+def run_worker(*, setup: SharedMemory, links: WorkerLinks, worker: int, life: int, parent: int, niceness: int) -> None:
     """Be a worker; a process's whole life.
 
-    :param setup: a pickled :class:`~triax.rollout.workers.WorkerSetup`.
+    :param setup: a :class:`~triax.rollout.workers.WorkerSetup`, pickled.
     :param links: to the trainer.
     :param worker: the worker's number.
     :param life: how often it was started before.
@@ -48,7 +48,7 @@ def run_worker(*, setup: bytes, links: WorkerLinks, worker: int, life: int, pare
     begin_child(parent=parent, lifeline=links.lifeline, niceness=niceness)
     try:
         use_one_thread(core=worker)
-        with contextlib.closing(_Worker(setup=pickle.loads(setup), links=links, worker=worker, life=life)) as made:
+        with contextlib.closing(_Worker(setup=received(setup), links=links, worker=worker, life=life)) as made:
             made.run()
     except _Stopped:
         pass
