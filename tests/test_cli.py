@@ -103,7 +103,7 @@ def test_train_leaves_a_run_that_all_commands_take(run: Callable[..., Outcome]) 
     assert run("resume", "--run-directory", "a").code == 0  # It is done; nothing more happens.
     assert len(Path("a/evaluations.jsonl").read_text().splitlines()) == 3
     assert run("train", "--run-directory", "b").code == 0
-    assert "2 seeds" in run("plot", "a", "b", experiment=None).out
+    assert "2 seeds" in run("plot", "a", "b", "b/", experiment=None).out
     assert Path("comparison.png").stat().st_size > 1000
 
 

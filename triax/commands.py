@@ -211,10 +211,12 @@ class PlotRuns:
 
     def __call__(self) -> None:
         """Plot, print a table, and say where the plot is."""
-        if len(self.run_directories) == 1:
-            Plot().run(run_directory=self.run_directories[0])
+        # One that is named twice, as by two patterns of a shell, is one seed.
+        paths = list({path.resolve(): path for path in self.run_directories}.values())
+        if len(paths) == 1:
+            Plot().run(run_directory=paths[0])
             return
-        runs = [RunDirectory.open(path) for path in self.run_directories]
+        runs = [RunDirectory.open(path) for path in paths]
         for row in compare_runs(runs, statistic=self.statistic, output=self.output):
             print(row.sentence(statistic=self.statistic))
         print(f"plot: {self.output}")

@@ -49,6 +49,8 @@ def _scheduled(info: Info) -> Reading | None:
         initial, *rest = words[0].split(":")
         if not rest:
             return float(initial)
+        if len(rest) != 2:
+            raise ValueError(f"{words[0]!r} is neither a number nor a schedule, INITIAL:FINAL:UPDATES")
         final, updates = rest
         return LinearSchedule(initial=float(initial), final=float(final), updates=int(updates))
 

@@ -100,6 +100,13 @@ def test_what_is_not_zero_in_a_mask_is_allowed(mask: Any) -> None:
     np.testing.assert_array_equal(declared.reset()[0]["legal"], [1, 0, 1])
 
 
+@pytest.mark.parametrize("forbidden", [-np.inf, np.nan])
+def test_a_mask_that_is_added_to_logits_is_refused(forbidden: float) -> None:
+    wrapped = MaskFromInfo(Sequences(PAIR, [np.zeros(2)], masks=[np.array([0.0, forbidden, 0.0])]))
+    with pytest.raises(ValueError, match="of one that is added to logits, give `mask == 0`"):
+        wrapped.reset()
+
+
 def test_masks_of_several_components_are_joined() -> None:
     space = spaces.Dict(x=PAIR)
     masks = [(np.array([1, 0]), np.array([0, 1, 1]))]

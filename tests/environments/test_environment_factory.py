@@ -51,6 +51,14 @@ def make_nothing() -> Any:
     return None
 
 
+def make_failing() -> AnyEnv:
+    raise RuntimeError("no licence")
+
+
+class NoSpaces(gymnasium.Env[Any, Any]):
+    pass
+
+
 def make_without_package() -> AnyEnv:
     raise gymnasium.error.DependencyNotInstalled("box is not installed")
 
@@ -137,6 +145,17 @@ def test_wrappers_that_are_no_tuple_of_callables_are_refused(wrappers: Any) -> N
         EnvironmentConfig(id="Pendulum-v1", wrappers=wrappers)
 
 
+def test_an_environment_without_spaces_is_refused() -> None:
+    with pytest.raises(EnvironmentNotMade, match=r"`factory` made an environment without `observation_space`\. Set it"):
+        EnvironmentConfig(factory=NoSpaces).make()
+
+
+def test_what_a_factory_raises_is_named() -> None:
+    with pytest.raises(EnvironmentNotMade, match=r"make_failing.* raised RuntimeError .*: no licence") as caught:
+        EnvironmentConfig(factory=make_failing).make()
+    assert isinstance(caught.value.__cause__, RuntimeError)
+
+
 @pytest.mark.parametrize(
     ("config", "field"),
     [
@@ -145,7 +164,7 @@ def test_wrappers_that_are_no_tuple_of_callables_are_refused(wrappers: Any) -> N
     ],
 )
 def test_what_is_no_environment_is_refused(config: EnvironmentConfig, field: str) -> None:
-    with pytest.raises(TypeError, match=rf"`{field}` returned .* which is not a gymnasium.Env"):
+    with pytest.raises(EnvironmentNotMade, match=rf"`{field}` returned .* which is not a gymnasium.Env"):
         config.make()
 
 

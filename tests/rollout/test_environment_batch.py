@@ -1,6 +1,7 @@
 """The batch's ends of episodes, seeds and errors."""
 
 import pickle
+import sys
 import traceback
 from functools import partial
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+from gymnasium import spaces
 from rollout_helpers import Ending, Scripted, batch_of, flags, specs_of
 
 from triax.environments.probes import ConstantRewardProbe, NanProbe, ProbeFailure, RaisingProbe
@@ -180,7 +182,85 @@ def test_an_observation_of_another_shape_is_refused() -> None:
 
     batch = batch_of(make=Shrinking, count=1)
     batch.step(np.zeros(1, np.int32))
-    with pytest.raises(ValueError, match=r"promises an array of shape \(2,\), and the environment gives .* \(1,\)"):
+    promised = r"of its space: an array of shape \(2,\) is promised, and there is one of shape \(1,\); in environment 0"
+    with pytest.raises(EnvironmentFailed, match=promised):
+        batch.step(np.zeros(1, np.int32))
+    batch.close()
+
+
+@pytest.mark.parametrize(
+    ("space", "observation", "message"),
+    [
+        (
+            spaces.Box(0, 255, (2,), np.uint8),
+            np.array([0.2, 0.9]),
+            r"bytes \(uint8\) are promised, .* float64 from 0.2 to",
+        ),
+        (
+            spaces.Box(0, 255, (2,), np.uint8),
+            np.array([0, 300]),
+            r"bytes \(uint8\) are promised, .* int64 from 0 to 300",
+        ),
+        (spaces.Discrete(4), 9, "choices from 0 to 3 are promised, and there is 9"),
+        (spaces.Discrete(4, start=1), 0, "choices from 1 to 4 are promised, and there is 0"),
+        (spaces.Discrete(4), 1.7, "choices from 0 to 3 are promised, and there is 1.7"),
+        (spaces.MultiBinary(2), np.array([0, 5]), "bits are promised, and there is .*5"),
+        (spaces.Box(-1, 1, (1,)), np.array([1j]), "real numbers are promised, and there is ndarray"),
+        (spaces.Box(-1, 1, (1,)), None, "real numbers are promised, and there is NoneType"),
+        (
+            spaces.Dict(a=spaces.Discrete(2), b=spaces.Discrete(2)),
+            {"a": 1},
+            r"structure is another one \(KeyError: 'b'",
+        ),
+        (spaces.Dict(a=spaces.Discrete(2)), {"a": 2}, "'a': choices from 0 to 1 are promised"),
+        (spaces.Tuple([spaces.Discrete(2)] * 2), (1,), "structure is another one"),
+    ],
+)
+def test_a_first_observation_that_is_none_of_its_space_is_refused(
+    space: "gymnasium.Space[Any]", observation: Any, message: str
+) -> None:
+    class Wrong(Scripted):
+        observation_space = space
+
+        def observe(self) -> Any:
+            return observation
+
+    with pytest.raises(EnvironmentFailed, match=f"the observation is none of its space: .*{message}"):
+        batch_of(make=Wrong, count=1)
+
+
+def test_an_observation_whose_structure_changes_is_refused() -> None:
+    class Changing(Scripted):
+        observation_space = spaces.Dict(a=spaces.Discrete(2), b=spaces.Discrete(2))
+
+        def observe(self) -> Any:
+            return {"a": 0, "b": 1} if self.steps < 1 else {"a": 0}
+
+    batch = batch_of(make=Changing, count=1)
+    with pytest.raises(EnvironmentFailed, match=r"its structure is another one \(KeyError: 'b'\); in environment 0, "):
+        batch.step(np.zeros(1, np.int32))
+    batch.close()
+
+
+def test_a_reward_that_32_bits_do_not_hold_is_refused() -> None:
+    class Rich(Scripted):
+        def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+            observation, _, *rest = super().step(action)
+            return observation, 1e39, *rest
+
+    batch = batch_of(make=Rich, count=1)
+    with pytest.raises(EnvironmentFailed, match=r"the reward is 1e\+39, more than 32 bits hold; in environment 0, "):
+        batch.step(np.zeros(1, np.int32))
+    batch.close()
+
+
+def test_an_environment_that_ends_the_process_is_one_that_raises() -> None:
+    class Leaving(Scripted):
+        def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+            sys.exit(3)
+
+    batch = batch_of(make=Leaving, count=1)
+    with pytest.raises(EnvironmentFailed, match="SystemExit: 3; raised in environment 0, "):
         batch.step(np.zeros(1, np.int32))
     batch.close()
 

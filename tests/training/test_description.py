@@ -35,7 +35,7 @@ class Nested:
     endless: float = math.inf
     path: Path = Path("a/b")
     sizes: tuple[int, ...] = (1, 2)
-    table: dict[str, Any] = dataclasses.field(default_factory=lambda: {"a": (1, None), "b": True})
+    table: dict[str, Any] = dataclasses.field(default_factory=lambda: {"a": (1, [None]), "b": True})
     function: Callable[..., Any] = np.sum
     partial: Callable[..., Any] = functools.partial(round, ndigits=2)
     inner: MLPConfig = dataclasses.field(default_factory=MLPConfig)

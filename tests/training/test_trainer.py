@@ -1,6 +1,8 @@
 """What surrounds the loops when the disk does not take what is written."""
 
+import dataclasses
 import errno
+import signal
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -10,9 +12,26 @@ from test_loops import TracedConfig
 import triax
 from triax.environments.probes import CounterProbe
 from triax.learners.interface import ReplayPlan, TransitionUnit
-from triax.runs import LogError, RunDirectory, read_episodes, read_evaluations, read_metrics
+from triax.runs import (
+    CheckpointFailed,
+    LogError,
+    MetricsRow,
+    RunDirectory,
+    read_episodes,
+    read_evaluations,
+    read_metrics,
+)
 from triax.runs.jsonlines import JsonLines
 from triax.runs.tensorboard import TensorBoardWriter
+
+
+@dataclasses.dataclass(frozen=True)
+class Interrupting(triax.Callback):
+    """Ctrl-C at the first row of metrics."""
+
+    def on_metrics(self, view: triax.TrainingView, row: MetricsRow) -> None:
+        signal.raise_signal(signal.SIGINT)
+
 
 Rows: TypeAlias = tuple[list[int], list[int], list[int]]
 """Environment steps of the rows of metrics, of evaluations and of episodes."""
@@ -73,9 +92,22 @@ def test_a_disk_that_stays_full_costs_the_checkpoints_and_not_the_run(
         raise LogError(f"{self.path} could not be written: No space left on device")
 
     monkeypatch.setattr(JsonLines, "append", refusing)
-    triax.train(experiment=EXPERIMENT, run_directory=tmp_path / "run")
+    with pytest.raises(CheckpointFailed, match=r"the end of the run .* could not be saved; there is no checkpoint"):
+        triax.train(experiment=EXPERIMENT, run_directory=tmp_path / "run")
     assert "Training goes on; the next checkpoint will be tried as planned." in capsys.readouterr().out
     assert not list((tmp_path / "run" / "checkpoints").glob("*/manifest.json"))
+
+
+def test_an_interrupted_run_that_could_not_be_saved_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refusing(self: JsonLines, row: Any) -> None:
+        raise LogError(f"{self.path} could not be written: No space left on device")
+
+    monkeypatch.setattr(JsonLines, "append", refusing)
+    experiment = dataclasses.replace(EXPERIMENT, callbacks=(Interrupting(),))
+    with pytest.raises(
+        triax.TrainingInterrupted, match="could not be saved; there is no checkpoint from before either"
+    ):
+        triax.train(experiment=experiment, run_directory=tmp_path / "run")
 
 
 def test_without_tensorboard_the_logs_are_what_they_would_be(

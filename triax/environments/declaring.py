@@ -174,8 +174,17 @@ class MaskFromInfo(gymnasium.Wrapper[Any, Any, Any, Any]):
 
 
 def _bits(mask: Any) -> Int8[np.ndarray, " bits"]:
-    """Write a mask's values as bits: 1 for what is not 0."""
-    bits: np.ndarray = np.asarray(mask).reshape(-1) != 0
+    """Write a mask's values as bits: 1 for what is not 0.
+
+    :raises ValueError: if one is not finite: masks that are added to logits forbid by −inf, and allow by 0.
+    """
+    values = np.asarray(mask).reshape(-1)
+    if not np.isfinite(values).all():
+        raise ValueError(
+            f"a mask has 0 for what is forbidden and another number for what is allowed, and there is {mask!r}; of one "
+            "that is added to logits, give `mask == 0`."
+        )
+    bits: np.ndarray = values != 0
     return bits.astype(np.int8)
 
 

@@ -24,7 +24,7 @@ class UnknownEnvironment(ValueError):
 
 
 class EnvironmentNotMade(ValueError):
-    """The environment, its factory or a wrapper failed upon what it was given (a TypeError, which is the cause)."""
+    """The environment, its factory or a wrapper refused its arguments, raised, or made something else."""
 
 
 class MissingDependency(ImportError):
@@ -78,9 +78,9 @@ class EnvironmentConfig:
         :return: a new environment, which the caller closes.
         :raises UnknownEnvironment: if the id is not registered.
         :raises MissingDependency: if a package that the environment needs is not installed.
-        :raises EnvironmentNotMade: if the environment, the factory or a wrapper refuses its arguments.
+        :raises EnvironmentNotMade: if the environment, the factory or a wrapper refuses its arguments, raises, or gives
+            something else than an environment with spaces.
         :raises ValueError: if the factory does not take a render mode and one is asked for.
-        :raises TypeError: if the factory or a wrapper returns something else than an environment.
         """
         environment = self._make_registered(render_mode) if self.id is not None else self._make_own(render_mode)
         for wrapper in self.wrappers:
@@ -91,6 +91,10 @@ class EnvironmentConfig:
                     f"environment.wrappers: {wrapper!r} cannot be put around the environment: {error}. A wrapper is "
                     "given the environment alone; give it the rest by functools.partial."
                 ) from error
+            except (ValueError, ImportError):
+                raise
+            except Exception as error:
+                raise _raised(by=f"the wrapper {wrapper!r}", error=error) from error
             environment = _expect_environment(made=made, maker=wrapper, field_name="wrappers")
         return environment
 
@@ -115,6 +119,10 @@ class EnvironmentConfig:
             # Gymnasium raises another one from the environment's, with the arguments repeated.
             reason = error.__cause__ or error
             raise self._refused(by=f"the environment {self.id!r}", mode=render_mode, reason=reason) from reason
+        except ValueError:
+            raise
+        except Exception as error:
+            raise _raised(by=f"the environment {self.id!r}", error=error) from error
 
     def _make_own(self, render_mode: str | None) -> gymnasium.Env[Any, Any]:
         """Make the environment by the user's factory.
@@ -134,6 +142,10 @@ class EnvironmentConfig:
             raise _missing(name=f"the environment of the factory {self.factory!r}", reason=str(error)) from error
         except TypeError as error:
             raise self._refused(by=f"the factory {self.factory!r}", mode=render_mode, reason=error) from error
+        except (ValueError, ImportError):
+            raise
+        except Exception as error:
+            raise _raised(by=f"the factory {self.factory!r}", error=error) from error
         return _expect_environment(made=made, maker=self.factory, field_name="factory")
 
     def _arguments(self, render_mode: str | None) -> dict[str, Any]:
@@ -256,6 +268,11 @@ def _accepts(*, function: Callable[..., Any], keyword: str) -> bool:
     return any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values())
 
 
+def _raised(*, by: str, error: Exception) -> EnvironmentNotMade:
+    """Write the message for an error while an environment is made."""
+    return EnvironmentNotMade(f"{by} raised {type(error).__name__} when it was to make an environment: {error}")
+
+
 def _expect_environment(*, made: object, maker: object, field_name: str) -> gymnasium.Env[Any, Any]:
     """Refuse what is no environment.
 
@@ -263,11 +280,17 @@ def _expect_environment(*, made: object, maker: object, field_name: str) -> gymn
     :param maker: the factory or the wrapper.
     :param field_name: the config's field that it stands in.
     :return: the same object, known to be an environment.
-    :raises TypeError: if it is not one.
+    :raises EnvironmentNotMade: if it is not one.
     """
     if not isinstance(made, gymnasium.Env):
-        raise TypeError(
+        raise EnvironmentNotMade(
             f"EnvironmentConfig: {maker!r} in `{field_name}` returned {made!r}, which is not a gymnasium.Env. "
             "It has to return the environment that it made."
         )
+    for name in ("observation_space", "action_space"):
+        if not isinstance(getattr(made, name, None), gymnasium.Space):
+            raise EnvironmentNotMade(
+                f"EnvironmentConfig: {maker!r} in `{field_name}` made an environment without `{name}`. Set it in its "
+                "constructor, or in its class, to a space of Gymnasium."
+            )
     return made

@@ -292,7 +292,7 @@ def run_evaluator(
         with contextlib.closing(evaluator), contextlib.suppress(EOFError):
             while True:
                 _answer(evaluator=evaluator, connection=connection, status=status)
-    except Exception as error:  # whatever it is, the trainer is to know
+    except BaseException as error:  # whatever it is, the trainer is to know
         connection.send(WorkerFailure.of(error))
         sys.exit(1)
 

@@ -20,6 +20,9 @@ import numpy as np
 from triax.spaces import BoxLeaf, InvalidSet, SetLeaf, SpaceSpec, impossible_choices
 from triax.trees import Tree
 
+LARGEST_REWARD = float(np.finfo(np.float32).max)
+"""Rewards are kept in 32 bits."""
+
 MakeEnvironment: TypeAlias = Callable[[], "gymnasium.Env[Any, Any]"]
 """Makes a new environment."""
 
@@ -146,29 +149,33 @@ class SeededEnvironment:
         self.episode = episode
         self._begin_counting(seed=seed)
         try:
-            self.observation, self.info = self.environment.reset(seed=seed)
-        except Exception as error:
+            self.observation, info = self.environment.reset(seed=seed)
+        except (Exception, SystemExit) as error:
             raise self._failure(error) from error
+        self.info = info or {}
 
     def advance(self, action: Any) -> None:
         """Take an action.
 
         :param action: in the environment's units.
-        :raises EnvironmentFailed: if the environment raises.
+        :raises EnvironmentFailed: if the environment raises, or the reward is larger than 32 bits hold.
         :raises NonFiniteExperience: if the reward is NaN or infinite.
         :raises NonFiniteAction: in the place of either, if the action is.
         """
         self.length += 1
         self._last_action = action
         try:
-            self.observation, reward, terminated, truncated, self.info = self.environment.step(action)
+            self.observation, reward, terminated, truncated, info = self.environment.step(action)
             self.reward = float(reward)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self._failure(error) from error
+        self.info = info or {}
         self.terminated = bool(terminated)
         self.truncated = bool(truncated) and not self.terminated
         if not math.isfinite(self.reward):
             raise self.non_finite(f"the reward is {self.reward}")
+        if abs(self.reward) > LARGEST_REWARD:
+            raise self.failure(f"the reward is {self.reward}, more than 32 bits hold")
         self.undiscounted_return += self.reward
 
     def continue_counting(self, *, length: int, undiscounted_return: float, ended: bool) -> None:
@@ -216,7 +223,7 @@ class SeededEnvironment:
         self.length = 0
         self.undiscounted_return = 0.0
 
-    def _failure(self, error: Exception) -> EnvironmentFailed | NonFiniteAction:
+    def _failure(self, error: Exception | SystemExit) -> EnvironmentFailed | NonFiniteAction:
         place = self.place
         if not place.action_is_finite:
             return _non_finite_action(place)
@@ -228,34 +235,44 @@ def _non_finite_action(place: EpisodePlace) -> NonFiniteAction:
 
 
 def stack_observations(*, environments: Sequence[SeededEnvironment], spec: SpaceSpec) -> Tree:
-    """Bring the current observations of some environments to the inside, checked.
+    """Bring the current observations of some environments to the inside, checked; the first of an episode thoroughly.
 
     :param environments: B environments.
     :param spec: the observations' spec.
     :return: inside form, [B, ...], in arrays of its own.
     :raises NonFiniteExperience: if a number is NaN or infinite.
     :raises NonFiniteAction: in the place of that, if the action before it is.
-    :raises EnvironmentFailed: if a set has more or fewer elements than its space declares.
-    :raises ValueError: if the observations do not have the shapes that their space promises.
+    :raises EnvironmentFailed: if an observation is not what its space promises.
     """
+    for environment in environments:
+        if environment.length == 0:
+            _check_observation(environment=environment, spec=spec)
     try:
         inside = spec.stack_to_inside([environment.observation for environment in environments])
     except InvalidSet as error:
         raise environments[error.row].failure(str(error)) from error
+    except (IndexError, KeyError, TypeError, ValueError):
+        for environment in environments:
+            _check_observation(environment=environment, spec=spec)
+        raise
     if isinstance(spec.tree, dict | tuple):
         pairs = list(zip(spec.leaves(), jax.tree.leaves(inside), strict=True))
     else:
         pairs = [(spec.tree, inside)]
     for leaf_spec, leaf in pairs:
         if leaf.shape[1:] != leaf_spec.shape:
-            raise ValueError(
-                f"the observation space promises an array of shape {leaf_spec.shape}, and the environment gives one of "
-                f"shape {leaf.shape[1:]} ({environments[0].place})."
-            )
+            _check_observation(environment=environments[0], spec=spec)
         if isinstance(leaf_spec, BoxLeaf | SetLeaf) and not np.isfinite(leaf).all():
             finite = np.isfinite(leaf).reshape(len(environments), -1).all(axis=1)
             raise environments[int(np.argmin(finite))].non_finite("the observation is not finite")
     return inside
+
+
+def _check_observation(*, environment: SeededEnvironment, spec: SpaceSpec) -> None:
+    try:
+        spec.check(environment.observation)
+    except ValueError as error:
+        raise environment.failure(f"the observation is none of its space: {error}") from error
 
 
 def check_choices(

@@ -48,6 +48,15 @@ class BoxLeaf:
         """The inside dtype."""
         return np.dtype(np.float32)
 
+    def check(self, value: Any) -> None:
+        """Refuse a value of the environment that is none of this leaf; its bounds are not looked at, for many
+        environments leave theirs by a rounding.
+
+        :param value: one value.
+        :raises ValueError: with what is promised, and what there is.
+        """
+        _numbers(value, shape=self.shape)
+
     def _offset_and_scale(self) -> tuple[np.ndarray, np.ndarray]:
         low, high = np.asarray(self.low, np.float64), np.asarray(self.high, np.float64)
         bounded = (np.abs(low) <= LARGEST_BOUND) & (np.abs(high) <= LARGEST_BOUND) & (high > low)
@@ -109,6 +118,19 @@ class ImageLeaf:
         """Build the conversion to the inside form: none."""
         return lambda value: np.asarray(value, np.uint8)
 
+    def check(self, value: Any) -> None:
+        """Refuse a value of the environment that is none of this leaf.
+
+        :param value: one value.
+        :raises ValueError: with what is promised, and what there is.
+        """
+        numbers = _numbers(value, shape=self.shape)
+        if numbers.dtype != np.uint8 and not _are_whole(numbers, low=0, high=255):
+            raise ValueError(
+                f"bytes (uint8) are promised, and there are numbers of {numbers.dtype} from {numbers.min()} to "
+                f"{numbers.max()}; a wrapper can make them bytes, or the space can promise what there is"
+            )
+
     def to_outside(self) -> "Callable[[np.ndarray], np.ndarray]":
         """Build the conversion from the inside form: a copy."""
         return lambda value: np.array(value, np.uint8)
@@ -139,6 +161,18 @@ class DiscreteLeaf:
         start = np.asarray(self.start, np.int64).reshape(self.shape)
         return lambda value: (np.asarray(value, np.int64) - start).astype(np.int32)
 
+    def check(self, value: Any) -> None:
+        """Refuse a value of the environment that is none of this leaf.
+
+        :param value: one value.
+        :raises ValueError: with what is promised, and what there is.
+        """
+        numbers = _numbers(value, shape=self.shape)
+        start = np.asarray(self.start, np.int64).reshape(self.shape)
+        last = start + np.asarray(self.sizes, np.int64).reshape(self.shape) - 1
+        if not _are_whole(numbers, low=start, high=last):
+            raise ValueError(f"choices from {start.tolist()} to {last.tolist()} are promised, and there is {value!r}")
+
     def to_outside(self) -> "Callable[[np.ndarray], np.ndarray]":
         """Build the conversion of inside arrays of shape [..., *shape] to the environment's numbers."""
         start = np.asarray(self.start, np.int64).reshape(self.shape)
@@ -163,6 +197,15 @@ class BinaryLeaf:
     def to_inside(self) -> "Callable[[np.ndarray], np.ndarray]":
         """Build the conversion to the inside form: none."""
         return lambda value: np.asarray(value, np.int8)
+
+    def check(self, value: Any) -> None:
+        """Refuse a value of the environment that is none of this leaf.
+
+        :param value: one value.
+        :raises ValueError: with what is promised, and what there is.
+        """
+        if not _are_whole(_numbers(value, shape=self.shape), low=0, high=1):
+            raise ValueError(f"bits are promised, and there is {value!r}")
 
     def to_outside(self) -> "Callable[[np.ndarray], np.ndarray]":
         """Build the conversion from the inside form: a copy, which the environment may keep or change."""
@@ -201,6 +244,14 @@ class SetLeaf:
     def element(self) -> BoxLeaf:
         """One element."""
         return BoxLeaf(shape=(self.shape[1] - 1,), low=self.low, high=self.high)
+
+    def check(self, value: Any) -> None:
+        """Refuse what is no array of numbers; :meth:`pad` looks at its shape.
+
+        :param value: one set.
+        :raises ValueError: with what is promised, and what there is.
+        """
+        _numbers(value, shape=None)
 
     def pad(self, values: Sequence[np.ndarray]) -> np.ndarray:
         """Join sets of different sizes in one array.
@@ -260,6 +311,21 @@ def is_leaf(value: object) -> bool:
     :return: whether it is a leaf.
     """
     return isinstance(value, tuple(LEAF_KINDS.values()))
+
+
+def _numbers(value: Any, *, shape: tuple[int, ...] | None) -> np.ndarray:
+    """Take a value as an array of numbers; None for a shape takes any."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"real numbers are promised, and there is {type(value).__name__} ({str(value)[:80]!r})")
+    if shape is not None and array.shape != shape:
+        raise ValueError(f"an array of shape {shape} is promised, and there is one of shape {array.shape}")
+    return array
+
+
+def _are_whole(numbers: np.ndarray, *, low: Any, high: Any) -> bool:
+    """Tell whether all are whole numbers from low to high."""
+    return bool(np.all((numbers >= low) & (numbers <= high) & (numbers == np.rint(numbers))))
 
 
 def _largest_whole_float(dtype: np.dtype[Any]) -> float:

@@ -84,6 +84,22 @@ class SpaceSpec:
             return function(self.tree, *trees)
         return jax.tree.map(function, self.tree, *trees, is_leaf=is_leaf)
 
+    def check(self, value: Any) -> None:
+        """Refuse what is none of the space: another structure, other shapes, other kinds of numbers, no such choice.
+
+        :param value: a value of the environment.
+        :raises ValueError: with the leaf's path, what is promised, and what there is.
+        """
+        try:
+            parts = self.parts(value)
+        except (IndexError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"its structure is another one ({type(error).__name__}: {error})") from error
+        for path, leaf, part in zip(self.paths(), self.leaves(), parts, strict=True):
+            try:
+                leaf.check(part)
+            except ValueError as error:
+                raise ValueError(f"{path!r}: {error}" if path else str(error)) from error
+
     def stack_to_inside(self, values: Sequence[Any]) -> Tree:
         """Convert values of the environment to one batch of the inside form.
 

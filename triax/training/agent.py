@@ -128,7 +128,7 @@ def _batch_size(*, spec: SpaceSpec, value: Any) -> int | None:
     sizes: set[int | None] = set()
     try:
         parts = spec.parts(value)
-    except (KeyError, TypeError, ValueError) as error:
+    except (IndexError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"the observation has not the structure of the environment's: {error!r}") from error
     for leaf, part in zip(spec.leaves(), parts, strict=True):
         if isinstance(leaf, SetLeaf):

@@ -38,7 +38,7 @@ class CannotDescribe(ValueError):
 def describe(value: Any, *, path: str = "experiment") -> Description:
     """Turn a configuration into JSON values.
 
-    :param value: dataclasses, tuples, dicts, numbers, strings, paths, and callables that can be imported.
+    :param value: dataclasses, tuples, lists, dicts, numbers, strings, paths, and callables that can be imported.
     :param path: names the value in errors.
     :return: JSON values.
     :raises CannotDescribe: if a value cannot be stored, with its path and the remedy.
@@ -50,7 +50,8 @@ def describe(value: Any, *, path: str = "experiment") -> Description:
     if isinstance(value, Path):
         return {"$path": str(value)}
     if isinstance(value, list | tuple):
-        return [describe(part, path=f"{path}[{index}]") for index, part in enumerate(value)]
+        parts = [describe(part, path=f"{path}[{index}]") for index, part in enumerate(value)]
+        return {"$list": parts} if isinstance(value, list) else parts
     if isinstance(value, Mapping):
         if not all(isinstance(key, str) and not key.startswith("$") for key in value):
             raise CannotDescribe(f"{path}: the keys of a mapping must be strings that do not begin with $.")
@@ -72,9 +73,8 @@ def describe(value: Any, *, path: str = "experiment") -> Description:
     if callable(value):
         return {"$import": _name(value, path=path)}
     raise CannotDescribe(
-        f"{path}: {value!r} of type {type(value).__name__} cannot be stored with the run; use numbers, strings, "
-        "tuples, "
-        "dicts, frozen dataclasses, or functions and classes that can be imported."
+        f"{path}: {value!r} of type {type(value).__name__} cannot be stored with the run; use Python's "
+        "own numbers, strings, tuples, lists, dicts, frozen dataclasses, or functions and classes that can be imported."
     )
 
 
@@ -83,7 +83,7 @@ def restore(description: Description, *, resolve: Resolver) -> Any:
 
     :param description: JSON values.
     :param resolve: looks names up.
-    :return: the configuration; sequences become tuples.
+    :return: the configuration; a sequence is a list where it was one, and a tuple elsewhere.
     :raises ValueError: if a dataclass refuses its fields, or does not have one that was saved.
     """
     read = functools.partial(restore, resolve=resolve)
@@ -93,6 +93,8 @@ def restore(description: Description, *, resolve: Resolver) -> Any:
         return description
     if "$float" in description:
         return float(description["$float"])
+    if "$list" in description:
+        return [read(part) for part in description["$list"]]
     if "$path" in description:
         return Path(description["$path"])
     if "$import" in description:

@@ -15,6 +15,7 @@ from triax.random import derive_seed
 from triax.rollout import NonFiniteAction, WorkersFailed
 from triax.rollout.processes.spawning import check_not_imported_by_child
 from triax.runs import (
+    CheckpointFailed,
     CheckpointStore,
     EnvironmentDescription,
     EvaluationRow,
@@ -67,6 +68,7 @@ def train(*, experiment: Experiment, run_directory: Path | str | None = None) ->
     :return: where the results lie.
     :raises TrainingInterrupted: on Ctrl-C or ``kill``, after a checkpoint was made.
     :raises Diverged: if what is learned is not finite; the message names the last checkpoint, which is from before.
+    :raises CheckpointFailed: at the end, if that could not be saved.
     :raises RunDirectoryError: if the folder holds something already.
     :raises ValueError: if the experiment cannot work; the message names the field, the value and the remedy.
     """
@@ -209,10 +211,12 @@ def _run(*, experiment: Experiment, parts: Parts, run: RunDirectory, checkpoint:
             if outcome.interrupted:
                 _say_what_was_underway(parts=parts, progress=progress)
         if outcome.interrupted:
-            raise TrainingInterrupted(
-                f"{outcome.reason}; checkpoint {store.resolve('last', full=True)} is saved. Go on with: "
-                f"{triax_command('resume', run.path)}"
+            saved = (
+                f"checkpoint {store.resolve('last', full=True)} is saved"
+                if outcome.is_saved
+                else f"the state of now could not be saved; {_last_checkpoint(store)}"
             )
+            raise TrainingInterrupted(f"{outcome.reason}; {saved}. Go on with: {triax_command('resume', run.path)}")
         plot_run(run)
         if experiment.loop.video and experiment.environment is not None:
             try:
@@ -220,6 +224,11 @@ def _run(*, experiment: Experiment, parts: Parts, run: RunDirectory, checkpoint:
             except Exception as error:
                 # Whatever a renderer does on a machine without a display, the training is done and saved.
                 warnings.warn(f"no video was made: {type(error).__name__}: {error}", stacklevel=2)
+        if not outcome.is_saved:
+            raise CheckpointFailed(
+                f"the end of the run {run.path} could not be saved; {_last_checkpoint(store)}. Once it can, "
+                f"`{triax_command('resume', run.path)}` trains from there to the end again."
+            )
     return TrainingResult(run_directory=run.path, evaluations=read_evaluations(run), reason=outcome.reason)
 
 
@@ -228,6 +237,13 @@ def _say_what_was_underway(*, parts: Parts, progress: Progress) -> None:
     report = parts.loop.fleet_report()
     if report is not None and report.steps_underway > 0:
         progress.say(f"{report.steps_underway:,} environment steps that were under way are lost")
+
+
+def _last_checkpoint(store: CheckpointStore) -> str:
+    try:
+        return f"checkpoint {store.resolve('last', full=True)} is from before"
+    except NoCheckpoint:
+        return "there is no checkpoint from before either"
 
 
 def _way_on(*, run: RunDirectory, store: CheckpointStore) -> str:

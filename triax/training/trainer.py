@@ -45,10 +45,12 @@ class TrainingOutcome:
 
     :ivar reason: in words.
     :ivar interrupted: whether a signal ended it.
+    :ivar is_saved: whether there is a checkpoint of its end.
     """
 
     reason: str
     interrupted: bool
+    is_saved: bool
 
 
 class Trainer:
@@ -127,7 +129,11 @@ class Trainer:
         self._save_what_is_new()
         for callback in self._experiment.callbacks:
             callback.on_end(self._view())
-        return TrainingOutcome(reason=self._stop.reason or self._finished or "done", interrupted=self._stop.interrupted)
+        return TrainingOutcome(
+            reason=self._stop.reason or self._finished or "done",
+            interrupted=self._stop.interrupted,
+            is_saved=self._saved_steps == self._loop.steps,
+        )
 
     def restore(self, *, state: LoopState, counters: Mapping[str, Any]) -> None:
         """Take over the state of a checkpoint.
@@ -168,7 +174,7 @@ class Trainer:
         if self._log_rows.due(steps=steps, at_end=at_end):
             self._log_metrics()
         if now_is_best or self._checkpoints.due(steps=steps, at_end=at_end):
-            self._save_checkpoint()
+            self._save_checkpoint(at_end=at_end)
         if not at_end and self._finished is not None:
             return self._at_boundary()
         return at_end
@@ -250,9 +256,9 @@ class Trainer:
     def _save_what_is_new(self) -> None:
         if self._saved_steps != self._loop.steps:
             self._check_finite()
-            self._save_checkpoint()
+            self._save_checkpoint(at_end=True)
 
-    def _save_checkpoint(self) -> None:
+    def _save_checkpoint(self, *, at_end: bool) -> None:
         steps, scored = self._loop.steps, self._scored
         self._checkpoints.done(steps=steps)
         try:
@@ -266,7 +272,8 @@ class Trainer:
             )
             self._saved_steps = steps
         except (CheckpointFailed, LogError, OSError) as error:
-            self._progress.say(f"warning: {error}. Training goes on; the next checkpoint will be tried as planned.")
+            outlook = "" if at_end else " Training goes on; the next checkpoint will be tried as planned."
+            self._progress.say(f"warning: {error}.{outlook}")
 
     def _counters(self) -> dict[str, Any]:
         """Describe everything that a checkpoint must hold beside the loop's state."""
