@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 from test_loops import COUNTER, TracedConfig
@@ -185,6 +186,20 @@ def test_a_signal_ends_the_wait(parts: Parts, tmp_path: Path) -> None:
     assert case.advance(5, at_end=True) == []
     assert [policy.steps for policy in case.evaluating.outstanding] == [0]
     assert case.evaluating.schedule.due(steps=5, at_end=True)
+
+
+def test_the_policy_that_was_evaluated_is_there_although_training_went_on(
+    parts: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = Case(tmp_path, parts=parts)
+    before = to_numpy(parts.loop.agent_parameters())
+    case.advance(0)
+    monkeypatch.setattr(parts.loop, "agent_parameters", lambda: jax.tree.map(lambda leaf: leaf + 1, before))
+    case.evaluator.allowed = 1
+    now = PinnedPolicy(steps=4, counters=Counters(environment_steps=4), wall_seconds=4.0)
+    (entry,) = case.evaluating.advance(now=now, at_end=False)
+    assert entry.policy.steps == 0
+    jax.tree.map(np.testing.assert_array_equal, entry.parameters(), before)
 
 
 def test_a_full_disk_leaves_an_evaluation_out_and_says_so(

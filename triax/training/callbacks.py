@@ -37,7 +37,7 @@ class Callback:
         """Run after a row of metrics.jsonl was written."""
 
     def on_evaluation(self, view: TrainingView, row: EvaluationRow) -> None:
-        """Run after a row of evaluations.jsonl was written."""
+        """Run after a row of evaluations.jsonl was written; the view is of the policy that was evaluated."""
 
     def on_end(self, view: TrainingView) -> None:
         """Run after the last iteration, also of an interrupted run."""

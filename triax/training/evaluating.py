@@ -2,6 +2,7 @@
 
 import abc
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,7 +12,7 @@ from triax.runs import CheckpointFailed, CheckpointStore, EvaluationRow, RunErro
 from triax.training.interrupts import StopRequest
 from triax.training.loops import Counters, Loop
 from triax.training.schedule import Schedule
-from triax.trees import to_numpy
+from triax.trees import Tree, to_numpy
 
 AGENT_PART = "agent"
 """The checkpoint's part that acting needs."""
@@ -60,10 +61,12 @@ class Evaluated:
 
     :ivar policy: of which policy.
     :ivar row: what was found.
+    :ivar parameters: makes the policy's parameters, before the next evaluation is asked for.
     """
 
     policy: PinnedPolicy
     row: EvaluationRow
+    parameters: Callable[[], Tree]
 
 
 class Evaluating(abc.ABC):
@@ -144,7 +147,7 @@ class InlineEvaluating(Evaluating):
         if evaluation is None:
             return
         self.schedule.done(steps=now.steps)
-        yield Evaluated(policy=now, row=now.row(evaluation))
+        yield Evaluated(policy=now, row=now.row(evaluation), parameters=self._loop.agent_parameters)
 
 
 class BackgroundEvaluating(Evaluating):
@@ -203,12 +206,14 @@ class BackgroundEvaluating(Evaluating):
     def restore(self, state: Any) -> None:
         """Take over what :meth:`Evaluating.state` gave, and ask anew for what was outstanding."""
         super().restore(state)
-        template = to_numpy(self._loop.agent_parameters())
         for stored in state["outstanding"]:
             policy = PinnedPolicy(**stored | {"counters": Counters(**stored["counters"])})
-            parameters = self._store.load(steps=policy.steps, part=AGENT_PART, template=template)
             self._outstanding.append(policy)
-            self._evaluator.request(parameters=parameters, evaluation_seed=self.evaluation_seed(policy))
+            self._evaluator.request(parameters=self._stored(policy), evaluation_seed=self.evaluation_seed(policy))
+
+    def _stored(self, policy: PinnedPolicy) -> Tree:
+        template = to_numpy(self._loop.agent_parameters())
+        return self._store.load(steps=policy.steps, part=AGENT_PART, template=template)
 
     def _pin(self, now: PinnedPolicy) -> None:
         parameters = to_numpy(self._loop.agent_parameters())
@@ -238,4 +243,5 @@ class BackgroundEvaluating(Evaluating):
                 self._store.set_score(steps=policy.steps, score=evaluation.mean)
             except (RunError, OSError) as error:
                 self._say(f"warning: the score of policy {policy.steps} could not be stored: {error}")
-            yield Evaluated(policy=policy, row=policy.row(evaluation))
+            parameters = functools.partial(self._stored, policy)
+            yield Evaluated(policy=policy, row=policy.row(evaluation), parameters=parameters)

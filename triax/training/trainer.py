@@ -205,8 +205,14 @@ class Trainer:
         target = self._experiment.stop.at_return
         if target is not None and row.mean >= target:
             self._finished = self._finished or f"the mean return reached {target:g}"
+        view = dataclasses.replace(
+            self._view(),
+            environment_steps=row.environment_steps,
+            updates=row.updates,
+            policy_parameters=evaluated.parameters,
+        )
         for callback in self._experiment.callbacks:
-            callback.on_evaluation(self._view(), row)
+            callback.on_evaluation(view, row)
 
     def _log_metrics(self) -> None:
         self._log_rows.done(steps=self._loop.steps)

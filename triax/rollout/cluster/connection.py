@@ -13,6 +13,10 @@ from typing import Any
 
 _ANSWER_SECONDS = 5.0
 
+_HTTP2_HEADER, _HTTP2_SETTINGS = 9, 4
+_HTTP2_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, _HTTP2_SETTINGS, 0, 0, 0, 0, 0])
+"""How a client of gRPC begins; the first frame of a server's answer is of the type SETTINGS, too (RFC 9113, 3.4)."""
+
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 """Nothing is reported to Ray's makers, and Ray does not warn of an accelerator that workers do not use."""
 
@@ -77,18 +81,33 @@ class RayConnection:
             found = (
                 ray._private.services.get_ray_address_from_environment("auto", None) if address == "auto" else address
             )
-            # Ray itself would try for minutes.
-            host, port = found.rsplit(":", 1)
-            socket.create_connection((host, int(port)), timeout=_ANSWER_SECONDS).close()
+            _expect_grpc(found)
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         except (OSError, RuntimeError, SystemExit, ValueError, ray.exceptions.RayError) as error:
-            # (If something answers that is no Ray, Ray gives up after minutes by a SIGTERM to itself.)
+            # (Ray gives up by a SIGTERM to itself.)
             raise NoRayCluster(
                 f"rollout.ray_address={address!r}: no Ray cluster answers there ({error}). `ray status` says whether "
                 "one runs; `ray start --head` starts one, and rollout.ray_address=None one of the run's own. The "
                 "trainer's machine must be part of the cluster, with the same versions of Python and Ray, and with the "
                 "same RAY_AUTH_MODE and token."
             ) from error
+
+
+def _expect_grpc(address: str) -> None:
+    """Find out whether anything at an address could be Ray, which itself would try for minutes.
+
+    :param address: "host:port".
+    :raises OSError: if nothing answers, or what answers does not speak gRPC.
+    :raises ValueError: if it is no address.
+    """
+    host, port = address.rsplit(":", 1)
+    with socket.create_connection((host, int(port)), timeout=_ANSWER_SECONDS) as link:
+        if os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true"):
+            return  # It would not answer in the clear.
+        link.sendall(_HTTP2_GREETING)
+        answer = link.recv(_HTTP2_HEADER, socket.MSG_WAITALL)
+    if len(answer) < _HTTP2_HEADER or answer[3] != _HTTP2_SETTINGS:
+        raise ConnectionError("what answers does not speak gRPC")
 
 
 def import_ray() -> Any:
