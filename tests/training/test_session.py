@@ -13,6 +13,7 @@ from test_trainer import EXPERIMENT
 import triax
 from triax.rollout import InlineFleet
 from triax.runs import RunLogs
+from triax.training.building import build
 from triax.training.interrupts import TrainingInterrupted
 
 LATE = dataclasses.replace(EXPERIMENT, evaluation=triax.EvaluationConfig(interval=100, episodes=1, at_start=False))
@@ -71,3 +72,17 @@ def test_an_interrupted_run_says_what_its_workers_had_under_way(
     with pytest.raises(TrainingInterrupted):
         triax.train(experiment=EXPERIMENT, run_directory=tmp_path / "run")
     assert "1,600 environment steps that were under way are lost" in capsys.readouterr().out
+
+
+def test_environments_are_closed_if_the_rest_cannot_be_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[InlineFleet] = []
+    monkeypatch.setattr(InlineFleet, "close", closed.append)
+    experiment = triax.Experiment(
+        name="odd",
+        learner=triax.PPOConfig(steps=8, minibatch_size=7),
+        environment=triax.EnvironmentConfig(id="Pendulum-v1"),
+        total_steps=16,
+    )
+    with pytest.raises(ValueError, match="minibatch_size=7"):
+        build(experiment=experiment)
+    assert len(closed) == 1

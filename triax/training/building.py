@@ -1,5 +1,6 @@
 """From an experiment to its parts: specs, learner, loop, evaluator. Everything that cannot work is refused here."""
 
+import contextlib
 import dataclasses
 import functools
 from typing import Any
@@ -102,42 +103,48 @@ def build(*, experiment: Experiment, placement: Placement = DEFAULT_PLACEMENT) -
         )
     loop: Loop
     notes: list[str] = []
-    match learner.data_plan:
-        case OnPolicyPlan() as plan:
-            fleet = _on_policy_fleet(experiment=experiment, learner=learner, spec=spec, plan=plan)
-            loop = OnPolicyLoop(
-                learner=learner,
-                plan=plan,
-                fleet=fleet,
-                environments=fleet.environments,
-                maximum_policy_lag=experiment.rollout.maximum_policy_lag,
-                seed=experiment.seed,
-                placement=placement,
-            )
-        case ReplayPlan() as plan:
-            loop = _replay_loop(experiment=experiment, learner=learner, spec=spec, plan=plan, placement=placement)
-            notes.append(loop.replay.describe_memory())
-        case DatasetPlan() as plan:
-            loop = _offline_loop(experiment=experiment, learner=learner, plan=plan, spec=spec, placement=placement)
-        case MixturePlan() as plan:
-            loop = _replay_loop(
-                experiment=experiment,
-                learner=learner,
-                spec=spec,
-                plan=plan.replay,
-                recorded=plan.dataset,
-                placement=placement,
-            )
-            notes.append(loop.replay.describe_memory())
-        case other:
-            raise TypeError(f"{type(learner).__name__}.data_plan is {other!r}, which no training loop knows.")
-    return Parts(
-        spec=spec,
-        learner=learner,
-        loop=loop,
-        evaluator=_evaluator(experiment=experiment, learner=learner, spec=spec),
-        notes=tuple(notes),
-    )
+    with contextlib.ExitStack() as made:
+        match learner.data_plan:
+            case OnPolicyPlan() as plan:
+                fleet = _on_policy_fleet(experiment=experiment, learner=learner, spec=spec, plan=plan, made=made)
+                loop = OnPolicyLoop(
+                    learner=learner,
+                    plan=plan,
+                    fleet=fleet,
+                    environments=fleet.environments,
+                    maximum_policy_lag=experiment.rollout.maximum_policy_lag,
+                    seed=experiment.seed,
+                    placement=placement,
+                )
+            case ReplayPlan() as plan:
+                loop = _replay_loop(
+                    experiment=experiment, learner=learner, spec=spec, plan=plan, placement=placement, made=made
+                )
+                notes.append(loop.replay.describe_memory())
+            case DatasetPlan() as plan:
+                loop = _offline_loop(experiment=experiment, learner=learner, plan=plan, spec=spec, placement=placement)
+            case MixturePlan() as plan:
+                loop = _replay_loop(
+                    experiment=experiment,
+                    learner=learner,
+                    spec=spec,
+                    plan=plan.replay,
+                    recorded=plan.dataset,
+                    placement=placement,
+                    made=made,
+                )
+                notes.append(loop.replay.describe_memory())
+            case other:
+                raise TypeError(f"{type(learner).__name__}.data_plan is {other!r}, which no training loop knows.")
+        parts = Parts(
+            spec=spec,
+            learner=learner,
+            loop=loop,
+            evaluator=_evaluator(experiment=experiment, learner=learner, spec=spec),
+            notes=tuple(notes),
+        )
+        made.pop_all()
+    return parts
 
 
 def _evaluator(
@@ -178,7 +185,18 @@ def build_evaluator(*, experiment: Experiment, learner: Learner[Any], spec: Envi
     )
 
 
-def _fleet(*, experiment: Experiment, learner: Learner[Any], spec: EnvironmentSpec, chunk_steps: int) -> Fleet:
+def _fleet(
+    *,
+    experiment: Experiment,
+    learner: Learner[Any],
+    spec: EnvironmentSpec,
+    chunk_steps: int,
+    made: contextlib.ExitStack,
+) -> Fleet:
+    """Make the fleet that an experiment names.
+
+    :param made: closes it, if what comes after fails.
+    """
     if experiment.environment is None:
         raise ValueError(
             f"Experiment.environment=None: {type(learner).__name__} learns from an environment; set the field."
@@ -186,8 +204,9 @@ def _fleet(*, experiment: Experiment, learner: Learner[Any], spec: EnvironmentSp
     seed = derive_seed(seed=experiment.seed, name=("rollout",))
     if experiment.rollout.backend == "processes":
         _check_memory(workers=experiment.rollout.workers)
+    fleet: Fleet
     if experiment.rollout.backend in WORKER_FLEETS:
-        return WORKER_FLEETS[experiment.rollout.backend](
+        fleet = WORKER_FLEETS[experiment.rollout.backend](
             config=experiment.rollout,
             make=experiment.environment.make,
             make_policy=functools.partial(make_rollout_policy, config=experiment.learner, spec=spec),
@@ -197,15 +216,18 @@ def _fleet(*, experiment: Experiment, learner: Learner[Any], spec: EnvironmentSp
             chunk_steps=chunk_steps,
             seed=seed,
         )
-    return InlineFleet(
-        config=experiment.rollout,
-        make=experiment.environment.make,
-        policy=learner.rollout_policy,
-        observation_spec=spec.observation,
-        action_spec=spec.action,
-        extras_spec=learner.extras_spec,
-        seed=seed,
-    )
+    else:
+        fleet = InlineFleet(
+            config=experiment.rollout,
+            make=experiment.environment.make,
+            policy=learner.rollout_policy,
+            observation_spec=spec.observation,
+            action_spec=spec.action,
+            extras_spec=learner.extras_spec,
+            seed=seed,
+        )
+    made.callback(fleet.close)
+    return fleet
 
 
 def _check_memory(*, workers: int) -> None:
@@ -219,14 +241,19 @@ def _check_memory(*, workers: int) -> None:
 
 
 def _on_policy_fleet(
-    *, experiment: Experiment, learner: Learner[Any], spec: EnvironmentSpec, plan: OnPolicyPlan
+    *,
+    experiment: Experiment,
+    learner: Learner[Any],
+    spec: EnvironmentSpec,
+    plan: OnPolicyPlan,
+    made: contextlib.ExitStack,
 ) -> Fleet:
     if not plan.corrects_lag:
         # A chunk that is so many chunks ahead is so many policies old when its turn comes.
         rollout = experiment.rollout
         rollout = dataclasses.replace(rollout, lead=max(1, min(rollout.lead, rollout.maximum_policy_lag)))
         experiment = dataclasses.replace(experiment, rollout=rollout)
-    return _fleet(experiment=experiment, learner=learner, spec=spec, chunk_steps=plan.steps)
+    return _fleet(experiment=experiment, learner=learner, spec=spec, chunk_steps=plan.steps, made=made)
 
 
 def _replay_loop(
@@ -237,6 +264,7 @@ def _replay_loop(
     plan: ReplayPlan,
     recorded: DatasetPlan | None = None,
     placement: Placement,
+    made: contextlib.ExitStack,
 ) -> ReplayLoop:
     replay = _replay(experiment=experiment, learner=learner, spec=spec, plan=plan)
     source: BatchSource = replay
@@ -250,7 +278,7 @@ def _replay_loop(
         learner=learner,
         plan=plan,
         batch_size=batch_size,
-        fleet=_replay_fleet(experiment=experiment, learner=learner, spec=spec, plan=plan),
+        fleet=_replay_fleet(experiment=experiment, learner=learner, spec=spec, plan=plan, made=made),
         replay=replay,
         source=source,
         updates_per_call=experiment.loop.updates_per_call,
@@ -260,11 +288,18 @@ def _replay_loop(
     )
 
 
-def _replay_fleet(*, experiment: Experiment, learner: Learner[Any], spec: EnvironmentSpec, plan: ReplayPlan) -> Fleet:
+def _replay_fleet(
+    *,
+    experiment: Experiment,
+    learner: Learner[Any],
+    spec: EnvironmentSpec,
+    plan: ReplayPlan,
+    made: contextlib.ExitStack,
+) -> Fleet:
     # As many steps a chunk as one compiled call of updates asks for, unless that would be hardly any.
     rows = experiment.loop.updates_per_call / plan.updates_per_step
     chunk_steps = max(SHORTEST_CHUNK, round(rows / experiment.rollout.environments))
-    return _fleet(experiment=experiment, learner=learner, spec=spec, chunk_steps=chunk_steps)
+    return _fleet(experiment=experiment, learner=learner, spec=spec, chunk_steps=chunk_steps, made=made)
 
 
 def make_policy(*, config: LearnerConfig, spec: EnvironmentSpec) -> Policy:
