@@ -76,7 +76,7 @@ def test_an_interrupted_run_says_what_its_workers_had_under_way(
 
 def test_environments_are_closed_if_the_rest_cannot_be_built(monkeypatch: pytest.MonkeyPatch) -> None:
     closed: list[InlineFleet] = []
-    monkeypatch.setattr(InlineFleet, "close", closed.append)
+    monkeypatch.setattr(InlineFleet, "close", lambda self: closed.append(self))
     experiment = triax.Experiment(
         name="odd",
         learner=triax.PPOConfig(steps=8, minibatch_size=7),
