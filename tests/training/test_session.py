@@ -13,6 +13,7 @@ from test_trainer import EXPERIMENT
 import triax
 from triax.rollout import InlineFleet
 from triax.runs import RunLogs
+from triax.training import building
 from triax.training.building import build
 from triax.training.interrupts import TrainingInterrupted
 
@@ -86,3 +87,22 @@ def test_environments_are_closed_if_the_rest_cannot_be_built(monkeypatch: pytest
     with pytest.raises(ValueError, match="minibatch_size=7"):
         build(experiment=experiment)
     assert len(closed) == 1
+
+
+def test_chunks_on_their_way_count_among_what_workers_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(building, "available_bytes", lambda: 200 * 2**20)
+    experiment = triax.Experiment(
+        name="far_ahead",
+        learner=triax.PPOConfig(steps=1024, minibatch_size=1024),
+        environment=triax.EnvironmentConfig(id="Pendulum-v1"),
+        rollout=triax.RolloutConfig(backend="processes", workers=1, environments_per_worker=1, maximum_policy_lag=2000),
+        total_steps=16,
+    )
+    near = dataclasses.replace(experiment, rollout=dataclasses.replace(experiment.rollout, lead=1))
+    build(experiment=near).close()
+    far = dataclasses.replace(experiment, rollout=dataclasses.replace(experiment.rollout, lead=2000))
+    with pytest.raises(
+        ValueError,
+        match=r"2001 chunks of 0\.0 MiB on their way.*use a smaller rollout.lead or shorter chunks, or a cluster",
+    ):
+        build(experiment=far)

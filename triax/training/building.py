@@ -5,6 +5,8 @@ import dataclasses
 import functools
 from typing import Any
 
+import jax
+
 from triax.datasets import DatasetSource, join_datasets, load_dataset
 from triax.evaluation import Evaluator, EvaluatorProcess
 from triax.learners.interface import (
@@ -17,14 +19,15 @@ from triax.learners.interface import (
 )
 from triax.random import derive_seed
 from triax.replay import BatchSource, MixturePart, MixtureSource, Replay, available_bytes
-from triax.rollout import Fleet, InlineFleet
+from triax.rollout import Fleet, InlineFleet, RolloutConfig
 from triax.rollout.cluster import RayFleet
+from triax.rollout.collector import blank_trajectory
 from triax.rollout.processes import ProcessFleet
 from triax.training.devices import DEFAULT_PLACEMENT, Placement
 from triax.training.experiment import Experiment
 from triax.training.loops import Loop, OfflineLoop, OnPolicyLoop, ReplayLoop
 from triax.training.recorded import load_recorded, recorded_parts
-from triax.types import EnvironmentSpec, Policy
+from triax.types import EnvironmentSpec, Policy, Trajectory
 
 WORKER_FLEETS: dict[str, type[ProcessFleet] | type[RayFleet]] = {"processes": ProcessFleet, "ray": RayFleet}
 """Fleets of workers, by ``rollout.backend``."""
@@ -202,8 +205,15 @@ def _fleet(
             f"Experiment.environment=None: {type(learner).__name__} learns from an environment; set the field."
         )
     seed = derive_seed(seed=experiment.seed, name=("rollout",))
-    if experiment.rollout.backend == "processes":
-        _check_memory(workers=experiment.rollout.workers)
+    if experiment.rollout.backend != "inline" and experiment.rollout.ray_address is None:
+        chunk = blank_trajectory(
+            observation_spec=spec.observation,
+            action_spec=spec.action,
+            extras_spec=learner.extras_spec,
+            steps=chunk_steps,
+            environments=experiment.rollout.environments_per_worker,
+        )
+        _check_memory(rollout=experiment.rollout, chunk=chunk)
     fleet: Fleet
     if experiment.rollout.backend in WORKER_FLEETS:
         fleet = WORKER_FLEETS[experiment.rollout.backend](
@@ -230,14 +240,24 @@ def _fleet(
     return fleet
 
 
-def _check_memory(*, workers: int) -> None:
-    needed, available = workers * WORKER_BYTES, available_bytes()
-    if available is not None and needed > available:
-        raise ValueError(
-            f"rollout.workers={workers}: they take at least {needed / 2**30:.1f} GiB of memory, and "
-            f"{available / 2**30:.1f} GiB are available; use at most {available // WORKER_BYTES}, with more "
-            "rollout.environments_per_worker, or a cluster."
-        )
+def _check_memory(*, rollout: RolloutConfig, chunk: Trajectory) -> None:
+    """Refuse more workers than there is memory for on this machine.
+
+    :param chunk: what a worker sends at a time; its channel holds one more than it may be ahead.
+    """
+    chunk_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(chunk))
+    each = WORKER_BYTES + (rollout.lead + 1) * chunk_bytes
+    needed, available = rollout.workers * each, available_bytes()
+    if available is None or needed <= available:
+        return
+    chunks = f"{rollout.lead + 1} chunks of {chunk_bytes / 2**20:,.1f} MiB"
+    most, bulky = available // each, each > 2 * WORKER_BYTES
+    remedy = "a smaller rollout.lead or shorter chunks" if bulky else "more rollout.environments_per_worker"
+    raise ValueError(
+        f"rollout.workers={rollout.workers}: they take at least {needed / 2**30:.1f} GiB of memory (each "
+        f"{WORKER_BYTES / 2**20:.0f} MiB, and {chunks} on their way), and {available / 2**30:.1f} GiB are available; "
+        f"use {f'at most {most}, with ' if most else ''}{remedy}, or a cluster."
+    )
 
 
 def _on_policy_fleet(
