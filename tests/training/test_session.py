@@ -95,14 +95,14 @@ def test_chunks_on_their_way_count_among_what_workers_take(monkeypatch: pytest.M
         name="far_ahead",
         learner=triax.PPOConfig(steps=1024, minibatch_size=1024),
         environment=triax.EnvironmentConfig(id="Pendulum-v1"),
-        rollout=triax.RolloutConfig(backend="processes", workers=1, environments_per_worker=1, maximum_policy_lag=2000),
+        rollout=triax.RolloutConfig(backend="processes", workers=1, environments_per_worker=1, maximum_policy_lag=8000),
         total_steps=16,
     )
     near = dataclasses.replace(experiment, rollout=dataclasses.replace(experiment.rollout, lead=1))
     build(experiment=near).close()
-    far = dataclasses.replace(experiment, rollout=dataclasses.replace(experiment.rollout, lead=2000))
+    far = dataclasses.replace(experiment, rollout=dataclasses.replace(experiment.rollout, lead=8000))
     with pytest.raises(
         ValueError,
-        match=r"2001 chunks of 0\.0 MiB on their way.*use a smaller rollout.lead or shorter chunks, or a cluster",
+        match=r"8001 chunks of 0\.0 MiB on their way.*use a smaller rollout.lead or shorter chunks, or a cluster",
     ):
         build(experiment=far)
