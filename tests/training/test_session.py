@@ -4,6 +4,8 @@ import dataclasses
 import json
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -106,3 +108,15 @@ def test_chunks_on_their_way_count_among_what_workers_take(monkeypatch: pytest.M
         match=r"8001 chunks of 0\.0 MiB on their way.*use a smaller rollout.lead or shorter chunks, or a cluster",
     ):
         build(experiment=far)
+
+
+def test_a_program_from_standard_input_trains(tmp_path: Path) -> None:
+    program = """
+import triax
+
+environment = triax.EnvironmentConfig(id="Pendulum-v1")
+experiment = triax.Experiment(name="typed", learner=triax.SACConfig(), environment=environment, total_steps=4)
+triax.train(experiment=experiment, run_directory="run")
+"""
+    subprocess.run([sys.executable, "-"], input=program, cwd=tmp_path, text=True, check=True, timeout=300)
+    assert json.loads((tmp_path / "run" / "experiment.json").read_text())["module"] == "__main__"

@@ -15,7 +15,7 @@ from triax.evaluation.config import EvaluationConfig
 from triax.evaluation.evaluator import Evaluation, Evaluator
 from triax.rollout import MakeEnvironment, RestartBudget, SupervisionConfig, WorkersFailed
 from triax.rollout.processes.memory import SharedMemory
-from triax.rollout.processes.spawning import begin_child, end_child, received, start_child, use_one_thread
+from triax.rollout.processes.spawning import begin_child, end_child, ending_of, received, start_child, use_one_thread
 from triax.rollout.processes.status import Phase, WorkerStatus, overdue
 from triax.rollout.supervision import Watch, WatchClock, pickled_for_workers
 from triax.rollout.workers import MakePolicy, WorkerFailure
@@ -160,7 +160,7 @@ class EvaluatorProcess:
         if isinstance(found, WorkerFailure):
             self._replace(reason=f"failed with {found.summary}\n{found.traceback}", permanent=True)
         elif not self._life.is_alive:
-            self._replace(reason="ended by itself")
+            self._replace(reason=f"ended by itself, with {self._life.ending}")
         elif (late := self._life.overdue(self._supervision, now=now)) is not None:
             self._replace(reason=late)
         return None
@@ -218,6 +218,10 @@ class _Life:
     @property
     def is_alive(self) -> bool:
         return self._process.is_alive()
+
+    @property
+    def ending(self) -> str:
+        return ending_of(self._process.exitcode)
 
     @property
     def has_stepped(self) -> bool:

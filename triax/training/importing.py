@@ -45,16 +45,15 @@ def importable_name(value: Any) -> str:
 def main_module_name() -> str:
     """Name the module that Python was started with, as it can be imported from the current folder.
 
-    :return: a dotted name; ``__main__`` for an interactive session.
+    :return: a dotted name; ``__main__`` for an interactive session, and for what is read from standard input.
     """
     main = sys.modules["__main__"]
     specification = getattr(main, "__spec__", None)
     if specification is not None and specification.name:
         return str(specification.name).removesuffix(".__main__")
-    file = getattr(main, "__file__", None)
-    if file is None:
+    path = _main_file()
+    if path is None:
         return "__main__"
-    path = Path(file).resolve()
     root = Path.cwd() if path.is_relative_to(Path.cwd()) else path.parent
     return ".".join(path.relative_to(root).with_suffix("").parts)
 
@@ -173,10 +172,15 @@ def _attribute(module: ModuleType, name: str) -> Any:
     return value
 
 
+def _main_file() -> Path | None:
+    # Python calls it "<stdin>" where there is none.
+    file = getattr(sys.modules["__main__"], "__file__", None)
+    return None if file is None or not Path(file).is_file() else Path(file).resolve()
+
+
 def _source_path(module: str) -> Path | None:
     if module == main_module_name():
-        file = getattr(sys.modules["__main__"], "__file__", None)
-        return None if file is None else Path(file).resolve()
+        return _main_file()
     loaded = sys.modules.get(module)
     if loaded is not None:
         file = getattr(loaded, "__file__", None)

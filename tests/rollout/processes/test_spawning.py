@@ -45,3 +45,9 @@ def test_starting_a_process_waits_for_nothing_however_much_it_is_told(
     process = start_child(target=print, setup=bytes(2**20), arguments={}, name="hanging")
     assert process.is_alive()
     end_child(process, deadline=0.0)
+
+
+def test_a_program_from_standard_input_has_no_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", "<stdin>")
+    with pytest.raises(OSError, match="the program comes from <stdin>; put it into a file"):
+        start_child(target=print, setup=b"", arguments={}, name="nothing")

@@ -10,6 +10,7 @@ from triax.rollout.processes.channel import ChannelDamaged
 from triax.rollout.processes.life import WorkerLife
 from triax.rollout.processes.memory import wait_for_signals
 from triax.rollout.processes.records import ChunkRecords
+from triax.rollout.processes.spawning import ending_of
 from triax.rollout.processes.status import Phase, overdue
 from triax.rollout.seeded import MakeEnvironment
 from triax.rollout.supervision import WatchClock
@@ -135,9 +136,8 @@ class ProcessFleet(WorkerFleet[WorkerLife]):
             if life.is_alive:
                 self._check_progress(worker=worker, life=life, now=now)
             elif life.channel.is_empty:  # Asked again: it may have said something with its last breath.
-                code = life.exit_code or 0
-                ending = f"signal {-code}" if code < 0 else f"exit code {code}"
-                self._replace(worker=worker, reason=f"ended by itself, with {ending}", permanent=code > 0)
+                reason = f"ended by itself, with {ending_of(life.exit_code)}"
+                self._replace(worker=worker, reason=reason, permanent=(life.exit_code or 0) > 0)
 
     def _check_progress(self, *, worker: int, life: WorkerLife, now: float) -> None:
         phase, seconds = life.status.phase, life.status.seconds_in_phase

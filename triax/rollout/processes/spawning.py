@@ -7,6 +7,7 @@ import multiprocessing.resource_tracker
 import os
 import pickle
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -38,8 +39,11 @@ def start_child(*, target: Callable[..., None], setup: bytes, arguments: Mapping
         needs: were they larger than the pipe, the trainer would wait for that, and for ever if the child hangs.
     :param name: for lists of processes.
     :return: the process.
-    :raises OSError: if the machine has no memory or no descriptors left.
+    :raises OSError: if the machine has no memory or no descriptors left, or the program that runs is no file.
     """
+    program = str(getattr(sys.modules["__main__"], "__file__", ""))
+    if program.startswith("<"):  # "<stdin>"; the child would import it
+        raise OSError(f'the program comes from {program}; put it into a file, or use rollout.backend="inline".')
     with contextlib.closing(SharedMemory.holding(setup)) as memory:
         process = multiprocessing.get_context("spawn").Process(
             target=target, kwargs={"setup": memory, **arguments}, name=name, daemon=True
@@ -83,6 +87,16 @@ def end_child(process: SpawnProcess, *, deadline: float) -> None:
         process.kill()
     process.join()
     process.close()
+
+
+def ending_of(exit_code: int | None) -> str:
+    """Say how a process ended, for the user.
+
+    :param exit_code: as :mod:`multiprocessing` gives it: negative for a signal.
+    :return: the words.
+    """
+    code = exit_code or 0
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
 def begin_child(*, parent: int, lifeline: Connection, niceness: int) -> None:
