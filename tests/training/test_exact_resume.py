@@ -121,10 +121,11 @@ def _train_with_stops(*, name: str, signals: list[signal.Signals], run: Path, re
     """Train to the end, stopping and resuming on the way; returns what the run was at, at each stop before the end."""
     workplace = run.parent
     generator = np.random.default_rng([*run.name.encode()])
-    # Ten stops fit into any run: each comes in the first 25th of it that a process makes, or, where it is to come in an
-    # evaluation or while a checkpoint is saved, in the next of these: 10/25 + 3/9 + 3/13 < 1.
+    # Ten stops fit into any run: each comes in the first 50th of it that a process makes, or, where it is to come in an
+    # evaluation or while a checkpoint is saved, in the next of these that is seen: 10/50 + 3/9 + 3/13 < 1, with room
+    # for one that passes unseen.
     wanted = ["stepping"] * 4 + ["evaluating"] * 3 + ["saving"] * 3
-    earliest = _moment(reference).iterations // 25
+    earliest = _moment(reference).iterations // 50
     stopped_at: list[str] = []
     for sent in signals:
         process = _start(name, "resume" if _begun(run) else "train", run=run, workplace=workplace)
