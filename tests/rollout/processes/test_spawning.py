@@ -48,6 +48,6 @@ def test_starting_a_process_waits_for_nothing_however_much_it_is_told(
 
 
 def test_a_program_from_standard_input_has_no_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.modules["__main__"], "__file__", "<stdin>")
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", "<stdin>", raising=False)
     with pytest.raises(OSError, match="the program comes from <stdin>; put it into a file"):
         start_child(target=print, setup=b"", arguments={}, name="nothing")
