@@ -337,7 +337,7 @@ def test_what_was_evaluated_before_it_failed_is_given_out_and_the_failure_comes_
     class Life:
         """Answers once, and is gone."""
 
-        busy, is_alive, has_stepped, process_id = False, False, True, 1
+        busy, is_alive, has_stepped, process_id, ending = False, False, True, 1, "signal 9"
 
         def __init__(self, **arguments: Any) -> None:
             self.answers = [expected(1, evaluation_seed=5)]
@@ -357,7 +357,7 @@ def test_what_was_evaluated_before_it_failed_is_given_out_and_the_failure_comes_
             evaluator.request(parameters=parameters_of(1), evaluation_seed=5)
         assert evaluator.finished(seconds=5.0) == [expected(1, evaluation_seed=5)]
         for _ in range(2):
-            with pytest.raises(WorkersFailed, match="ended by itself"):
+            with pytest.raises(WorkersFailed, match="ended by itself, with signal 9"):
                 evaluator.finished(seconds=5.0)
         assert evaluator.outstanding == 1
 
