@@ -5,11 +5,12 @@ processes, and each of them makes its own environments from it. The other statio
 Gymnasium environment that :meth:`EnvironmentConfig.make` returns and nothing of how it came about.
 """
 
+import contextlib
 import difflib
 import importlib
 import inspect
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -85,16 +86,13 @@ class EnvironmentConfig:
         environment = self._make_registered(render_mode) if self.id is not None else self._make_own(render_mode)
         for wrapper in self.wrappers:
             try:
-                made = wrapper(environment)
+                with _named(f"the wrapper {wrapper!r}"):
+                    made = wrapper(environment)
             except TypeError as error:
                 raise EnvironmentNotMade(
                     f"environment.wrappers: {wrapper!r} cannot be put around the environment: {error}. A wrapper is "
                     "given the environment alone; give it the rest by functools.partial."
                 ) from error
-            except (ValueError, ImportError):
-                raise
-            except Exception as error:
-                raise _raised(by=f"the wrapper {wrapper!r}", error=error) from error
             environment = _expect_environment(made=made, maker=wrapper, field_name="wrappers")
         return environment
 
@@ -110,7 +108,8 @@ class EnvironmentConfig:
         # Gymnasium's checker repeats its checks in every process and at every first step; ours are in the tests.
         arguments = {"disable_env_checker": True, **self._arguments(render_mode)}
         try:
-            return gymnasium.make(self.id, **arguments)
+            with _named(f"the environment {self.id!r}"):
+                return gymnasium.make(self.id, **arguments)
         except (gymnasium.error.UnregisteredEnv, gymnasium.error.DeprecatedEnv) as error:
             raise _unknown(environment_id=self.id, reason=str(error)) from error
         except (gymnasium.error.DependencyNotInstalled, ImportError) as error:
@@ -119,10 +118,6 @@ class EnvironmentConfig:
             # Gymnasium raises another one from the environment's, with the arguments repeated.
             reason = error.__cause__ or error
             raise self._refused(by=f"the environment {self.id!r}", mode=render_mode, reason=reason) from reason
-        except ValueError:
-            raise
-        except Exception as error:
-            raise _raised(by=f"the environment {self.id!r}", error=error) from error
 
     def _make_own(self, render_mode: str | None) -> gymnasium.Env[Any, Any]:
         """Make the environment by the user's factory.
@@ -137,15 +132,12 @@ class EnvironmentConfig:
                 "no argument `render_mode`. Add the argument to the factory, or do not ask for images or videos."
             )
         try:
-            made = self.factory(**self._arguments(render_mode))
+            with _named(f"the factory {self.factory!r}"):
+                made = self.factory(**self._arguments(render_mode))
         except gymnasium.error.DependencyNotInstalled as error:
             raise _missing(name=f"the environment of the factory {self.factory!r}", reason=str(error)) from error
         except TypeError as error:
             raise self._refused(by=f"the factory {self.factory!r}", mode=render_mode, reason=error) from error
-        except (ValueError, ImportError):
-            raise
-        except Exception as error:
-            raise _raised(by=f"the factory {self.factory!r}", error=error) from error
         return _expect_environment(made=made, maker=self.factory, field_name="factory")
 
     def _arguments(self, render_mode: str | None) -> dict[str, Any]:
@@ -268,9 +260,26 @@ def _accepts(*, function: Callable[..., Any], keyword: str) -> bool:
     return any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values())
 
 
-def _raised(*, by: str, error: Exception) -> EnvironmentNotMade:
-    """Write the message for an error while an environment is made."""
-    return EnvironmentNotMade(f"{by} raised {type(error).__name__} when it was to make an environment: {error}")
+_TOLD_APART = (
+    TypeError,
+    ValueError,
+    ImportError,
+    gymnasium.error.DependencyNotInstalled,
+    gymnasium.error.DeprecatedEnv,
+    gymnasium.error.UnregisteredEnv,
+)
+
+
+@contextlib.contextmanager
+def _named(maker: str) -> Iterator[None]:
+    """Say who raised an error, unless it is of a kind that is told apart, or speaks for itself."""
+    try:
+        yield
+    except _TOLD_APART:
+        raise
+    except Exception as error:
+        message = f"{maker} raised {type(error).__name__} when it was to make an environment: {error}"
+        raise EnvironmentNotMade(message) from error
 
 
 def _expect_environment(*, made: object, maker: object, field_name: str) -> gymnasium.Env[Any, Any]:
