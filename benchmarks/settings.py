@@ -4,6 +4,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ from triax.training.importing import resolver
 
 ROOT = Path(__file__).resolve().parents[1]
 
+# Modules and Tyro's registries are the process's own.
+_READING = threading.Lock()
+
 
 def experiment_of(path: Path, *, options: Sequence[str] = ()) -> triax.Experiment:
     """Read an experiment's file.
@@ -32,9 +36,10 @@ def experiment_of(path: Path, *, options: Sequence[str] = ()) -> triax.Experimen
     specification = importlib.util.spec_from_file_location(name, path)
     assert specification is not None
     assert specification.loader is not None
-    module = sys.modules[name] = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    with TYPES:
+    module = importlib.util.module_from_spec(specification)
+    with _READING, TYPES:
+        sys.modules[name] = module
+        specification.loader.exec_module(module)
         told: triax.Experiment = tyro.cli(
             triax.Experiment, default=module.experiment, args=list(options), config=CONFIG
         )

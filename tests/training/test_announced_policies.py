@@ -53,12 +53,13 @@ class SlowFleet:
         self._fleet.close()
 
 
-def slow_loop() -> tuple[ReplayLoop, SlowFleet]:
+def slow_loop(*, environments: int = 1) -> tuple[ReplayLoop, SlowFleet]:
     """Make a loop behind its warm-up, and forget what was sent before."""
     experiment = triax.Experiment(
         name="announced",
         learner=triax.SACConfig(actor=SMALL, critic=SMALL, batch_size=4, warmup_steps=8),
         environment=triax.EnvironmentConfig(id="Pendulum-v1"),
+        rollout=triax.RolloutConfig(environments_per_worker=environments),
         total_steps=1000,
         loop=triax.LoopConfig(updates_per_call=4, video=False),
     )
@@ -90,6 +91,17 @@ def test_a_policy_is_sent_once_the_next_call_has_begun() -> None:
     assert loop.counters.policy_version == 5
     for version in (3, 4):
         assert_equal(fleet.sent[version], states[version])
+
+
+def test_each_of_several_calls_makes_a_policy() -> None:
+    loop, fleet = slow_loop(environments=8)
+    loop.advance(limit=1000)
+    assert loop.counters.updates == 8
+    # 2 calls of 4 updates were due for 8 rows; the policy of the second waits until it is computed.
+    assert [entry for entry in fleet.log if entry[0] == "sent"] == [("sent", 3)]
+    loop.advance(limit=1000)
+    assert [entry for entry in fleet.log if entry[0] == "sent"] == [("sent", 3), ("sent", 4), ("sent", 5)]
+    assert [entry for entry in fleet.log if entry[0] == "made by"] == [("made by", 2), ("made by", 3)]
 
 
 def test_nothing_is_held_back_while_experience_is_waited_for() -> None:

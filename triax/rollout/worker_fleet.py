@@ -168,13 +168,13 @@ class WorkerFleet(abc.ABC, Generic[LifeT]):
         if self._failure is not None:
             raise self._failure
         began = time.monotonic()
-        if not self._workers:
-            self._heard_last = began
-            for worker in range(self._config.workers):
-                self._begin(worker)
         chunks: list[Chunk] = []
         rows = 0
         try:
+            if not self._workers:
+                self._heard_last = began
+                for worker in range(self._config.workers):
+                    self._begin(worker)
             while True:
                 while (maximum is None or rows < maximum) and (chunk := self._next_chunk()) is not None:
                     chunks.append(chunk)

@@ -33,8 +33,9 @@ class ReplayLoop(FleetLoop):
     While the device works, the batches of the next call are drawn: from the replay as it is then, so that which rows
     they hold follows from the seed, the update's number and the replay at that point, and not from timing.
 
-    A fleet that makes experience meanwhile gets a policy when the call after the one that makes it has begun, so that
-    the device does not stand idle while policies are copied, unless there is nothing for the device to do.
+    A fleet that makes experience meanwhile gets the policy of each call, when the call after the one that makes it has
+    begun, so that the device does not stand idle while policies are copied, unless there is nothing for the device to
+    do. One that does not gets the policy of the last call, as it acts when all of them are made.
 
     :param learner: the algorithm.
     :param plan: the replay's part of its plan.
@@ -111,12 +112,13 @@ class ReplayLoop(FleetLoop):
                 self._prepared = self._sample()
             elif output.feedback is not None:
                 self._source.feedback(feedback=to_numpy(output.feedback))
+            if self.fleet.is_concurrent:
+                self._announce()
         if not metrics:
             # Experience has come since these were drawn: draw again, so that a resumed run draws the same.
             self._prepared = None
-        if metrics and self.fleet.is_concurrent:
-            self._announce()
-        elif metrics or (chunks and self.learner.ingests and self.acting_mode() is not ActionMode.RANDOM):
+        has_new_statistics = chunks and self.learner.ingests and self.acting_mode() is not ActionMode.RANDOM
+        if (metrics and not self.fleet.is_concurrent) or (has_new_statistics and not metrics):
             # Also where experience has changed the statistics alone: a resumed run acts with those of its checkpoint.
             self.publish()
         episodes = tuple(episode for chunk in chunks for episode in chunk.episodes)
