@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import itertools
 import signal
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -11,7 +12,7 @@ from test_loops import TracedConfig
 
 import triax
 from triax.environments.probes import CounterProbe
-from triax.learners.interface import ReplayPlan, TransitionUnit
+from triax.learners.interface import OnPolicyPlan, ReplayPlan, TransitionUnit
 from triax.runs import (
     CheckpointFailed,
     LogError,
@@ -125,3 +126,22 @@ def test_without_tensorboard_the_logs_are_what_they_would_be(
     assert "tensorboard could not be written: No space left on device. The row stands in its log." in (
         capsys.readouterr().out
     )
+
+
+def test_evaluations_that_fall_together_are_made_once_and_that_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    experiment = dataclasses.replace(
+        EXPERIMENT,
+        learner=TracedConfig(plan=OnPolicyPlan(steps=50)),
+        evaluation=triax.EvaluationConfig(interval=20, episodes=1),
+    )
+    triax.train(experiment=experiment, run_directory=run)
+    # Chunks have 50 rows, of which some are no steps.
+    evaluated = rows_of(run)[1]
+    assert evaluated[0] == 0
+    assert len(evaluated) == 6
+    assert all(40 < later - earlier <= 50 for earlier, later in itertools.pairwise(evaluated))
+    told = capsys.readouterr().out
+    assert told.count("evaluation.interval=20 is shorter than an iteration of training: 2 evaluations fall") == 1

@@ -295,6 +295,9 @@ class WorkerFleet(abc.ABC, Generic[LifeT]):
         if life.lost_steps is not None:
             self._lost_steps += life.lost_steps
             say(f"worker {worker} begins anew; {life.lost_steps} steps that it had not handed over are lost")
+        else:
+            lead = self._config.lead
+            say(f"worker {worker} begins anew; what it had not handed over is lost, {lead} chunks at most")
         life.close()
         self._begin(worker)
 

@@ -26,6 +26,14 @@ class Schedule:
         """
         return steps >= self.next or (at_end and self.last != steps)
 
+    def points(self, *, steps: int) -> int:
+        """Count the points that are reached, and at which nothing has been done yet.
+
+        :param steps: the steps now.
+        :return: how many; what is done now stands for all of them.
+        """
+        return 0 if steps < self.next else (steps - self.next) // self.interval + 1
+
     def done(self, *, steps: int) -> None:
         """Move to the next point.
 

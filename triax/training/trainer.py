@@ -95,6 +95,7 @@ class Trainer:
         self._wall_seconds_before = 0.0
         self._started = time.monotonic()
         self._finished: str | None = None
+        self._said_too_often = False
 
     def run(self) -> TrainingOutcome:
         """Train until the steps are used up, a stop condition holds, or a signal comes.
@@ -162,6 +163,7 @@ class Trainer:
         evaluates = self._evaluating is not None and self._evaluating.schedule.due(steps=steps, at_end=at_end)
         if evaluates or self._checkpoints.due(steps=steps, at_end=at_end):
             self._check_finite()
+        self._say_if_evaluations_fall_together()
         now_is_best = False
         for evaluated in self._evaluated(at_end=at_end):
             self._log_evaluation(evaluated)
@@ -194,6 +196,18 @@ class Trainer:
             wall_seconds=self._wall_seconds(),
         )
         return self._evaluating.advance(now=now, at_end=at_end)
+
+    def _say_if_evaluations_fall_together(self) -> None:
+        if self._evaluating is None or self._said_too_often:
+            return
+        points = self._evaluating.schedule.points(steps=self._loop.steps)
+        if points > 1:
+            self._said_too_often = True
+            self._progress.say(
+                f"warning: evaluation.interval={self._experiment.evaluation.interval} is shorter than an iteration of "
+                f"training: {points} evaluations fall together at {self._loop.steps:,}, where one is made for all of "
+                "them. Raise the interval, or make iterations shorter."
+            )
 
     def _log_evaluation(self, evaluated: Evaluated) -> None:
         row = evaluated.row

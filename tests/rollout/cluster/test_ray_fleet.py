@@ -191,6 +191,7 @@ def test_a_worker_that_is_killed_begins_anew_and_its_experience_is_kept(capfd: p
         assert fleet.report().restarts == 1
     assert "worker 1 (process" in (said := capfd.readouterr().err)
     assert "is gone: The actor died" in said
+    assert f"worker 1 begins anew; what it had not handed over is lost, {RAY.lead} chunks at most" in said
 
 
 @pytest.mark.usefixtures("shared_ray")

@@ -16,6 +16,7 @@ from process_helpers import DiaryEnvironment, VersionPolicy, collect_until_resta
 
 from triax.rollout import CannotSendToWorkers, Fleet, RolloutConfig, SupervisionConfig, WorkersFailed
 from triax.rollout.processes import ProcessFleet
+from triax.rollout.processes.life import WorkerLife
 from triax.spaces import space_spec
 from triax.types import ActionMode, Chunk
 
@@ -257,6 +258,21 @@ def test_a_worker_that_cannot_be_started_again_ends_the_run_and_leaves_no_other(
         with pytest.raises(WorkersFailed, match="worker 0 could not be started: there are no descriptors left"):
             collect_for_ever()
         assert len(fleet.processes) == 1
+
+
+def test_a_worker_that_cannot_be_started_at_first_is_said_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    with running(diary_fleet(config=RolloutConfig(backend="processes", workers=2))) as fleet:
+        start = fleet._start
+
+        def refuse_the_second(*, worker: int, number: int, is_first: bool) -> WorkerLife:
+            if worker == 1:
+                raise OSError("there are no descriptors left")
+            return start(worker=worker, number=number, is_first=is_first)
+
+        monkeypatch.setattr(fleet, "_start", refuse_the_second)
+        for _ in range(2):
+            with pytest.raises(WorkersFailed, match="worker 1 could not be started: there are no descriptors left"):
+                fleet.collect(minimum=20)
 
 
 def test_environments_are_closed_when_the_fleet_is(tmp_path: Path) -> None:
