@@ -94,7 +94,7 @@ def transitions(*, key: KeyArray) -> Transitions:
         next_observation=observation,
         weight=jnp.ones(BATCH),
         extras={},
-        origin=RowOrigin(source=zeros, task=zeros, slot=zeros, generation=zeros),
+        origin=RowOrigin(source=zeros, task=zeros, slot=zeros, generation=zeros, policy_version=zeros),
     )
 
 

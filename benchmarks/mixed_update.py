@@ -61,7 +61,7 @@ def updates_of(*, name: str) -> tuple[Updates, Any]:
         next_observation=generator.normal(size=(*rows, OBSERVATION)).astype(np.float32),
         weight=np.ones(rows, np.float32),
         extras={},
-        origin=RowOrigin(source=zeros, task=zeros, slot=zeros, generation=zeros),
+        origin=RowOrigin(source=zeros, task=zeros, slot=zeros, generation=zeros, policy_version=zeros),
     )
     batches = jax.device_put(batches)
 

@@ -154,7 +154,7 @@ def test_the_constructor_checks_shapes_and_the_copies_of_jax_do_not() -> None:
     from triax.types import RowOrigin, Transitions
 
     rows = np.zeros(4, np.int32)
-    origin = RowOrigin(source=rows, task=rows, slot=rows, generation=rows)
+    origin = RowOrigin(source=rows, task=rows, slot=rows, generation=rows, policy_version=rows)
     fields: dict[str, Any] = {
         "observation": np.zeros((4, 2), np.float32),
         "action": np.zeros((4, 1), np.float32),

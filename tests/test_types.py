@@ -16,7 +16,7 @@ from triax.types import Feedback, Policy, RowOrigin, Sequences, Trajectory, Tran
 
 def origin(*axes: int) -> RowOrigin:
     zeros = np.zeros(axes, np.int64)
-    return RowOrigin(source=zeros, task=zeros, slot=zeros, generation=zeros)
+    return RowOrigin(source=zeros, task=zeros, slot=zeros, generation=zeros, policy_version=zeros)
 
 
 def transitions(*axes: int, **changes: Any) -> Transitions:

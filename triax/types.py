@@ -183,12 +183,14 @@ class RowOrigin:
     :ivar task: the number of the task, [N].
     :ivar slot: the place in the source's storage, [N].
     :ivar generation: how often that place had been written; feedback to a place written since is dropped, [N].
+    :ivar policy_version: which version of the policy took the step, −1 for recorded ones, [N].
     """
 
     source: Int[AnyArray, "*batches N"]
     task: Int[AnyArray, "*batches N"]
     slot: Int[AnyArray, "*batches N"]
     generation: Int[AnyArray, "*batches N"]
+    policy_version: Int[AnyArray, "*batches N"]
 
 
 @tree_dataclass

@@ -221,5 +221,11 @@ def _rows(*, seed: int, count: int, discrete: bool, task: int = 0, action: float
         next_observation=observation,
         weight=zeros + 1.0,
         extras=(),
-        origin=RowOrigin(source=0 * numbers, task=0 * numbers + task, slot=numbers, generation=0 * numbers),
+        origin=RowOrigin(
+            source=0 * numbers,
+            task=0 * numbers + task,
+            slot=numbers,
+            generation=0 * numbers,
+            policy_version=0 * numbers,
+        ),
     )

@@ -74,7 +74,9 @@ def _batch(*, seed: int = 0, rows: int = ROWS) -> Transitions:
         next_observation=observation,
         weight=np.ones(rows, np.float32),
         extras={},
-        origin=RowOrigin(source=0 * numbers, task=0 * numbers, slot=numbers, generation=0 * numbers),
+        origin=RowOrigin(
+            source=0 * numbers, task=0 * numbers, slot=numbers, generation=0 * numbers, policy_version=0 * numbers
+        ),
     )
 
 

@@ -67,7 +67,9 @@ def _transitions(*, action: Any, extras: Any, observation: Any) -> Transitions:
         next_observation=observation,
         weight=np.ones(rows, np.float32),
         extras=extras,
-        origin=RowOrigin(source=0 * numbers, task=0 * numbers, slot=numbers, generation=0 * numbers),
+        origin=RowOrigin(
+            source=0 * numbers, task=0 * numbers, slot=numbers, generation=0 * numbers, policy_version=0 * numbers
+        ),
     )
 
 

@@ -55,7 +55,9 @@ def _batch(*, task: Any, seed: int = 0) -> Transitions:
         next_observation=observation,
         weight=np.ones(rows, np.float32),
         extras={},
-        origin=RowOrigin(source=0 * numbers, task=task, slot=numbers, generation=0 * numbers),
+        origin=RowOrigin(
+            source=0 * numbers, task=task, slot=numbers, generation=0 * numbers, policy_version=0 * numbers
+        ),
     )
 
 

@@ -75,7 +75,7 @@ def transitions(
         "next_observation": observation.map_leaves(normal),
         "weight": np.ones(rows, np.float32),
         "extras": {},
-        "origin": RowOrigin(source=origin, task=origin, slot=origin, generation=origin),
+        "origin": RowOrigin(source=origin, task=origin, slot=origin, generation=origin, policy_version=origin),
     }
     return Transitions(**{**fields, **(changes or {})})
 

@@ -51,7 +51,7 @@ def batch_of(*, observation: Any, action: Any, reward: Any, discount: Any, next_
         next_observation=next_observation,
         weight=jnp.ones(rows),
         extras={},
-        origin=RowOrigin(source=zeros, task=zeros, slot=zeros, generation=zeros),
+        origin=RowOrigin(source=zeros, task=zeros, slot=zeros, generation=zeros, policy_version=zeros),
     )
 
 

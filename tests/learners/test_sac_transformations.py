@@ -42,7 +42,7 @@ def rows(*, observation: Any, action: Any, reward: Any, discount: Any) -> Transi
         next_observation=observation,
         weight=jnp.ones(count),
         extras={},
-        origin=RowOrigin(source=nothing, task=nothing, slot=nothing, generation=nothing),
+        origin=RowOrigin(source=nothing, task=nothing, slot=nothing, generation=nothing, policy_version=nothing),
     )
 
 
@@ -57,7 +57,7 @@ def batches(*axes: int, number: int = 0) -> Transitions:
         next_observation=generator.normal(size=(*axes, 1)).astype(np.float32),
         weight=np.ones(axes, np.float32),
         extras={},
-        origin=RowOrigin(source=nothing, task=nothing, slot=nothing, generation=nothing),
+        origin=RowOrigin(source=nothing, task=nothing, slot=nothing, generation=nothing, policy_version=nothing),
     )
 
 

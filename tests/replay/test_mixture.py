@@ -76,6 +76,7 @@ def test_feedback_finds_its_source() -> None:
         task=flat.origin.task[0],
         slot=flat.origin.slot[0],
         generation=flat.origin.generation[0],
+        policy_version=flat.origin.policy_version[0],
     )
     mixed.feedback(feedback=Feedback(priority=np.arange(8, dtype=np.float32), origin=origin))
     slots = origin.slot.tolist()

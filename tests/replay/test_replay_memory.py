@@ -16,13 +16,14 @@ IMAGE: SpaceSpec = space_spec(space=gymnasium.spaces.Box(0, 255, (64, 64, 3), np
 
 
 def test_bytes_are_those_of_the_arrays() -> None:
-    # A row: observation 2·4, action 1·4, reward 4, flags 1, task 4 = 21 bytes. 2 streams of ⌈101/2⌉ + 1 = 52 rows.
+    # A row: observation 2·4, action 1·4, reward 4, flags 1, task 4, version 4 = 25 bytes.
+    # 2 streams of ⌈101/2⌉ + 1 = 52 rows.
     config = ReplayConfig(capacity=101)
     size = replay_bytes(config=config, observation_spec=OBSERVATION, action_spec=ACTION, streams=2)
-    assert size == 2 * 52 * 21
+    assert size == 2 * 52 * 25
     replay = Replay(config=config, observation_spec=OBSERVATION, action_spec=ACTION, streams=2)
     storage = replay._storage
-    columns = (storage.observation, storage.action, storage.reward, storage.flags, storage.task)
+    columns = (storage.observation, storage.action, storage.reward, storage.flags, storage.task, storage.policy_version)
     assert byte_size(columns) == size
 
 
@@ -39,19 +40,19 @@ def test_extras_count_too() -> None:
 
 
 def test_the_description() -> None:
-    # 1,000,001 rows of 21 bytes are 20.03 MiB.
+    # 1,000,001 rows of 25 bytes are 23.84 MiB.
     size = replay_size(config=ReplayConfig(), observation_spec=OBSERVATION, action_spec=ACTION, streams=1)
-    assert size.describe() == "replay: 1,000,000 steps × 21 B = 20 MiB"
-    assert make_replay(capacity=100).describe_memory() == "replay: 100 steps × 21 B = 2.07 KiB"
+    assert size.describe() == "replay: 1,000,000 steps × 25 B = 23.8 MiB"
+    assert make_replay(capacity=100).describe_memory() == "replay: 100 steps × 25 B = 2.47 KiB"
     assert [format_bytes(count) for count in (0, 1023, 1024, 152 * 10**6)] == ["0 B", "1023 B", "1 KiB", "145 MiB"]
 
 
 def test_too_large_a_replay_is_refused_before_it_is_allocated() -> None:
-    # A row: 64·64·3 + 4 + 4 + 1 + 4 = 12,301 bytes; a million of them are 11.5 GiB.
-    # A limit of 1 GiB = 1,073,741,824 bytes holds 87,288 rows, of which one is the newest observation's.
+    # A row: 64·64·3 + 4 + 4 + 1 + 4 + 4 = 12,305 bytes; a million of them are 11.5 GiB.
+    # A limit of 1 GiB = 1,073,741,824 bytes holds 87,260 rows, of which one is the newest observation's.
     config = ReplayConfig(memory_limit_gib=1.0)
     with pytest.raises(
-        ReplayTooLarge, match=r"capacity=1,000,000 needs 11.5 GiB .*1 GiB are available.*capacity to 87,287"
+        ReplayTooLarge, match=r"capacity=1,000,000 needs 11.5 GiB .*1 GiB are available.*capacity to 87,259"
     ):
         Replay(config=config, observation_spec=IMAGE, action_spec=ACTION, streams=1)
 

@@ -62,8 +62,9 @@ def test_a_young_replay_has_a_small_state_of_the_same_structure() -> None:
     young, old = make_replay(capacity=10_000), make_replay(capacity=10_000)
     insert_stream(young, [Row(number=n) for n in range(11)], chunk_rows=100)
     insert_stream(old, [Row(number=n) for n in range(5001)], chunk_rows=5000)
-    # 11 rows of 8 + 4 bytes of arrays, 4 of reward, 1 of flags, 4 of task; a head and a length of 8 bytes each.
-    assert byte_size(young.state()) == 11 * (8 + 4 + 4 + 1 + 4) + 8 + 8
+    # 11 rows of 8 + 4 bytes of arrays, 4 of reward, 1 of flags, 4 of task, 4 of version;
+    # a head and a length of 8 bytes each.
+    assert byte_size(young.state()) == 11 * (8 + 4 + 4 + 1 + 4 + 4) + 8 + 8
     assert structure(young) == structure(old)
     empty = make_replay(capacity=10_000)
     assert structure(empty) == structure(old)

@@ -1,11 +1,13 @@
 """The rings: what a chunk may be, and that wrapping, long chunks and several streams at once give the same rows."""
 
+import dataclasses
+
 import gymnasium
 import numpy as np
 import pytest
 from replay_helpers import ACTION, OBSERVATION, Row, draw, insert_stream, make_chunk, make_replay, make_stream
 
-from triax.replay import Replay, ReplayConfig
+from triax.replay import RECORDED, Replay, ReplayConfig
 from triax.spaces import space_spec
 from triax.trees import replace
 from triax.types import Chunk, Trajectory, TransitionUnit
@@ -129,6 +131,20 @@ def test_trees_and_tasks_come_back_as_they_were() -> None:
     assert batch.extras["carry"].tolist() == [[[1.0, 2.0, 3.0]]]
     assert batch.origin.task.tolist() == [[5]]
     assert batch.observation["image"].dtype == np.uint8
+
+
+def test_each_row_says_which_version_of_the_policy_made_it() -> None:
+    replay = make_replay(capacity=6)
+    for version, start in ((3, 0), (5, 2), (8, 4), (9, 6)):
+        replay.insert(dataclasses.replace(make_chunk([ENDLESS[start : start + 3]]), policy_version=version))
+    trajectory = make_chunk([ENDLESS[8:10]]).trajectory
+    replay.insert_rows(trajectory=trajectory, first_stream=0, task=np.zeros(1, np.int32))
+    batch = draw(replay, unit=TransitionUnit(discount=0.9), count=64)
+    found = {
+        (int(row), int(version))
+        for row, version in zip(np.ravel(batch.observation[..., 0]), np.ravel(batch.origin.policy_version), strict=True)
+    }
+    assert found == {(3, 5), (4, 8), (5, 8), (6, 9), (7, 9), (8, RECORDED)}
 
 
 def test_chunks_of_another_shape_are_refused() -> None:

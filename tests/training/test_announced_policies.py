@@ -146,6 +146,32 @@ def test_the_lag_counts_the_announced_policy() -> None:
     assert lags == [(0,), (1,), (1,), (1,)]
 
 
+def test_ages_are_those_of_the_rows_that_are_learned_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop, _ = slow_loop()
+    rows_made_by = [1] * 8  # the warm-up's
+    drawn: list[Any] = []
+    sample = loop._source.sample
+    insert = loop.replay.insert
+
+    def keep(**arguments: Any) -> Any:
+        drawn.append(sample(**arguments))
+        return drawn[-1]
+
+    def note(chunk: Chunk) -> None:
+        rows_made_by.extend([chunk.policy_version] * chunk.steps)
+        insert(chunk)
+
+    monkeypatch.setattr(loop._source, "sample", keep)
+    monkeypatch.setattr(loop.replay, "insert", note)
+    for call in range(4):
+        version = loop.counters.policy_version
+        (ages,) = loop.advance(limit=1000).policy_ages
+        slots = drawn[call].origin.slot.ravel()
+        assert ages.tolist() == [version - rows_made_by[slot] for slot in slots]
+    assert set(rows_made_by) == {1, 2, 3, 4}
+    assert ages.max() > ages.min() >= 0
+
+
 def test_a_policy_of_another_moment_replaces_the_announced_one() -> None:
     loop, fleet = slow_loop()
     loop.advance(limit=1000)

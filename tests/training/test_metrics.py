@@ -42,6 +42,18 @@ def test_a_checkpoint_in_between_changes_no_bit() -> None:
     assert run(checkpoints=()) == run(checkpoints=(3, 4, 20)) == run(checkpoints=tuple(range(40)))
 
 
+def test_ages_are_means_over_rows_with_their_maximum() -> None:
+    means = MetricMeans()
+    means.add(iteration=Iteration(policy_ages=(np.array([1, 3]), np.array([5]), np.array([], np.int64))))
+    state = json.loads(json.dumps(means.state()))
+    means = MetricMeans()
+    means.restore(state)
+    means.add(iteration=Iteration(policy_ages=(np.array([4, 2]),)))
+    # (1 + 3 + 5 + 4 + 2) / 5 = 3
+    assert means.take() == {"policy_age": 3.0, "policy_age_maximum": 5.0}
+    assert means.take() == {}
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_divergence_is_said(value: float) -> None:
     means = MetricMeans()

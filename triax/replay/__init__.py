@@ -4,11 +4,12 @@ from triax.replay.config import ReplayConfig
 from triax.replay.episodes import StoredEpisode
 from triax.replay.memory import ReplaySize, ReplayTooLarge, available_bytes, replay_bytes, replay_size
 from triax.replay.mixture import MixturePart, MixtureSource, MixtureState
-from triax.replay.replay import Replay, ReplayState
+from triax.replay.replay import RECORDED, Replay, ReplayState
 from triax.replay.sampler import Candidates, Drawn, NothingToSample, Sampler, SamplerFactory, UniformSampler
 from triax.replay.source import Batches, BatchSource
 
 __all__ = [
+    "RECORDED",
     "BatchSource",
     "Batches",
     "Candidates",

@@ -136,4 +136,5 @@ def _origin(*, storage: RingStorage, slots: Slots) -> RowOrigin:
         task=storage.task.take(slots),
         slot=slots.astype(np.int32),
         generation=storage.generation(slots),
+        policy_version=storage.policy_version.take(slots),
     )

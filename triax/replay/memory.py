@@ -17,6 +17,7 @@ from triax.spaces import SpaceSpec
 REWARD_BYTES = 4
 FLAG_BYTES = 1
 TASK_BYTES = 4
+VERSION_BYTES = 4
 
 
 class ReplayTooLarge(MemoryError):
@@ -105,7 +106,7 @@ def replay_size(
         capacity=config.capacity,
         streams=streams,
         rows_per_stream=rows_per_stream(capacity=config.capacity, streams=streams),
-        row_bytes=stored + REWARD_BYTES + FLAG_BYTES + TASK_BYTES,
+        row_bytes=stored + REWARD_BYTES + FLAG_BYTES + TASK_BYTES + VERSION_BYTES,
     )
 
 

@@ -148,6 +148,7 @@ def _mark(batch: Batches, *, source: int) -> Batches:
         task=origin.task,
         slot=origin.slot,
         generation=origin.generation,
+        policy_version=origin.policy_version,
     )
     fields = dict(vars(batch)) | {"origin": marked}
     return assemble(Sequences, **fields) if isinstance(batch, Sequences) else assemble(Transitions, **fields)

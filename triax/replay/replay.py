@@ -20,6 +20,9 @@ from triax.spaces import SpaceSpec
 from triax.trees import Tree, tree_dataclass, tree_map
 from triax.types import Chunk, Feedback, SequenceUnit, Trajectory, Unit
 
+RECORDED = -1
+"""Stands for a policy version where rows were made by no policy of this run."""
+
 LARGEST_SLOT = 2**31 - 1
 """Batches name slots as 32-bit integers, since JAX has no others by default."""
 
@@ -126,17 +129,27 @@ class Replay:
         """
         width = np.shape(chunk.trajectory.reward)[1]
         tasks = self._tasks[chunk.first_environment : chunk.first_environment + width]
-        self.insert_rows(trajectory=chunk.trajectory, first_stream=chunk.first_environment, task=tasks)
+        self.insert_rows(
+            trajectory=chunk.trajectory,
+            first_stream=chunk.first_environment,
+            task=tasks,
+            policy_version=chunk.policy_version,
+        )
 
-    def insert_rows(self, *, trajectory: Trajectory, first_stream: int, task: npt.NDArray[Any]) -> None:
+    def insert_rows(
+        self, *, trajectory: Trajectory, first_stream: int, task: npt.NDArray[Any], policy_version: int = RECORDED
+    ) -> None:
         """Append rows to streams, with the task of each row.
 
         :param trajectory: the rows, NumPy arrays.
         :param first_stream: the stream of its first environment.
         :param task: integers that broadcast to [T, B].
+        :param policy_version: which made the rows; by default none of this run's.
         :raises ValueError: if the rows do not fit the replay's specs or streams.
         """
-        written = self._storage.write(trajectory=trajectory, first_stream=first_stream, task=task)
+        written = self._storage.write(
+            trajectory=trajectory, first_stream=first_stream, task=task, policy_version=policy_version
+        )
         self._sampler.removed(slots=written.removed)
         self._sampler.inserted(slots=written.inserted)
 

@@ -67,6 +67,7 @@ class RingStorage:
     :ivar reward: [slots].
     :ivar flags: bits, [slots].
     :ivar task: numbers of tasks, [slots].
+    :ivar policy_version: which version of the policy took the step, [slots].
     :ivar heads: rows written so far in each stream, [streams].
     """
 
@@ -88,6 +89,7 @@ class RingStorage:
         self.reward: Array = np.zeros(slots, np.float32)
         self.flags: Array = np.zeros(slots, np.uint8)
         self.task: Array = np.zeros(slots, np.int32)
+        self.policy_version: Array = np.zeros(slots, np.int32)
         self.heads: Array = np.zeros(streams, np.int64)
         self.acted_count = 0
         self._observation_columns = columns(self.observation)
@@ -99,12 +101,13 @@ class RingStorage:
         """Slots in use in each stream, the provisional one included, [streams]."""
         return np.where(self.heads > 0, np.minimum(self.heads + 1, self.rows), 0)
 
-    def write(self, *, trajectory: Trajectory, first_stream: int, task: Array) -> Written:
+    def write(self, *, trajectory: Trajectory, first_stream: int, task: Array, policy_version: int) -> Written:
         """Append rows to some streams.
 
         :param trajectory: T rows of B streams; not kept, but copied.
         :param first_stream: the first stream; the others count up from it.
         :param task: the task of each row, broadcast to [T, B].
+        :param policy_version: which made the rows.
         :return: what changed.
         :raises ValueError: if structure, shapes, dtypes or stream numbers are wrong.
         """
@@ -133,6 +136,7 @@ class RingStorage:
         tasks = np.broadcast_to(task, (steps, width)) if task.ndim > 1 else task[np.newaxis]
         self.task[acted] = tasks[-len(acted) :]
         self.task[provisional] = tasks[-1]
+        self.policy_version[slots] = policy_version
         flags = flags[skipped:]
         self.flags[slots] = flags
         self.heads[streams] = start + steps
@@ -235,6 +239,7 @@ class RingStorage:
             "reward": self.reward,
             "flags": self.flags,
             "task": self.task,
+            "policy_version": self.policy_version,
         }
 
     def _check(self, *, trajectory: Trajectory, first_stream: int) -> None:

@@ -49,8 +49,8 @@ class LoopConfig:
     """How the training loop works; figures for speed and for learning come from the same settings."""
 
     updates_per_call: int = 8
-    """Replay: updates in one compiled call, after which there is a new policy. With 1 the policy is new for every update,
-    as in the literature, and each update takes longer, since a call has a time of its own."""
+    """Replay: updates in one compiled call, after which there is a new policy. With 1 it is new for every update, as in
+    the literature, and each update takes longer, since a call has a time of its own."""
     ratio_tolerance: int = 0
     """Replay: how many updates may be made before the experience for them is there, and how many may be outstanding
     when more experience is taken in, beyond one call. With more than 0 neither side waits for short delays of the

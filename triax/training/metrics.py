@@ -22,7 +22,7 @@ class MetricMeans:
     def __init__(self) -> None:
         self._sums: dict[str, float] = {}
         self._counts: dict[str, int] = {}
-        self._maximum_lag = 0
+        self._maxima: dict[str, float] = {}
         self._rejected_steps = 0
         self._waiting: list[Tree] = []
 
@@ -37,7 +37,11 @@ class MetricMeans:
             self._add("episode_length", float(episode.length))
         for lag in iteration.policy_lags:
             self._add("policy_lag", float(lag))
-            self._maximum_lag = max(self._maximum_lag, lag)
+            self._raise("policy_lag_maximum", to=float(lag))
+        for ages in iteration.policy_ages:
+            if ages.size:
+                self._add("policy_age", float(ages.sum()), count=ages.size)
+                self._raise("policy_age_maximum", to=float(ages.max()))
         self._rejected_steps += iteration.rejected_steps
 
     def check(self) -> None:
@@ -58,9 +62,10 @@ class MetricMeans:
         """
         self.check()
         means = {name: self._sums[name] / self._counts[name] for name in sorted(self._sums)}
+        means |= self._maxima
         if "policy_lag" in means:
-            means |= {"policy_lag_maximum": float(self._maximum_lag), "rejected_steps": float(self._rejected_steps)}
-        self._sums, self._counts, self._maximum_lag, self._rejected_steps = {}, {}, 0, 0
+            means["rejected_steps"] = float(self._rejected_steps)
+        self._sums, self._counts, self._maxima, self._rejected_steps = {}, {}, {}, 0
         return means
 
     def state(self) -> dict[str, Any]:
@@ -72,7 +77,7 @@ class MetricMeans:
         return {
             "sums": dict(self._sums),
             "counts": dict(self._counts),
-            "maximum_lag": self._maximum_lag,
+            "maxima": dict(self._maxima),
             "rejected_steps": self._rejected_steps,
         }
 
@@ -82,7 +87,7 @@ class MetricMeans:
         :param state: JSON values.
         """
         self._sums, self._counts = dict(state["sums"]), dict(state["counts"])
-        self._maximum_lag, self._rejected_steps = state["maximum_lag"], state["rejected_steps"]
+        self._maxima, self._rejected_steps = dict(state["maxima"]), state["rejected_steps"]
         self._waiting = []
 
     def _bring_to_host(self) -> None:
@@ -95,9 +100,12 @@ class MetricMeans:
                     self._counts[name] = self._counts.get(name, 0) + flat.size
         self._waiting = []
 
-    def _add(self, name: str, value: float) -> None:
-        self._sums[name] = self._sums.get(name, 0.0) + value
-        self._counts[name] = self._counts.get(name, 0) + 1
+    def _add(self, name: str, total: float, *, count: int = 1) -> None:
+        self._sums[name] = self._sums.get(name, 0.0) + total
+        self._counts[name] = self._counts.get(name, 0) + count
+
+    def _raise(self, name: str, *, to: float) -> None:
+        self._maxima[name] = max(self._maxima.get(name, to), to)
 
 
 def _named(metrics: Tree) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Int
 
 from triax.learners.interface import Learner
 from triax.random import KeyArray, derive_key
@@ -42,8 +43,10 @@ class Iteration:
 
     :ivar metrics: the learner's metrics dataclasses, leaves of shape [updates], still on the device.
     :ivar episodes: episodes that ended, in all experience that arrived.
-    :ivar policy_lags: of each piece of experience, how many versions older than the newest policy the one was that made
-        it.
+    :ivar policy_lags: of each piece of experience that came, how many versions older than the newest policy the one was
+        that made it.
+    :ivar policy_ages: the same of rows that were learned from, where those are others than came: an array for each call
+        of updates. Recorded rows are left out.
     :ivar rejected_steps: environment steps that were left out, because the policy that made them was too old.
     :ivar finished: why the loop has nothing more to do; None while it has.
     """
@@ -51,6 +54,7 @@ class Iteration:
     metrics: tuple[Tree, ...] = ()
     episodes: tuple[EpisodeSummary, ...] = ()
     policy_lags: tuple[int, ...] = ()
+    policy_ages: tuple[Int[np.ndarray, " _"], ...] = ()
     rejected_steps: int = 0
     finished: str | None = None
 

@@ -1,5 +1,6 @@
 """Learning from all experience kept so far, or from a mixture of that and a dataset."""
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -9,7 +10,7 @@ import numpy.typing as npt
 
 from triax.learners.interface import Learner, ReplayPlan
 from triax.random import derive_generator
-from triax.replay import BatchSource, Replay
+from triax.replay import RECORDED, BatchSource, Replay
 from triax.rollout import Fleet, WorkersFailed
 from triax.training.devices import DEFAULT_PLACEMENT, Placement
 from triax.training.loops.base import (
@@ -24,6 +25,18 @@ from triax.training.loops.base import (
 from triax.training.loops.limiter import RateLimiter
 from triax.trees import Tree, replace, to_numpy, tree_map
 from triax.types import ActionMode, Chunk, Trajectory
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Prepared:
+    """Batches for a call of updates.
+
+    :ivar batches: on the device, or on their way to it.
+    :ivar policy_versions: which versions took the steps that they hold, [rows]; recorded ones are left out.
+    """
+
+    batches: Tree
+    policy_versions: npt.NDArray[Any]
 
 
 class ReplayLoop(FleetLoop):
@@ -82,7 +95,7 @@ class ReplayLoop(FleetLoop):
         self._copied_policy = self.placement.compile(
             lambda state: jax.tree.map(jnp.copy, learner.rollout_parameters(state=state))
         )
-        self._prepared: Tree | None = None
+        self._prepared: _Prepared | None = None
         self._announced: Tree | None = None
         self.publish()
 
@@ -99,15 +112,16 @@ class ReplayLoop(FleetLoop):
                 if not chunks:
                     raise
         lags = tuple(self.counters.policy_version - chunk.policy_version for chunk in chunks)
-        metrics = []
+        metrics, ages = [], []
         for _ in range(self._limiter.calls_due(self.counters)):
-            batches = self._sample() if self._prepared is None else self._prepared
+            prepared = self._sample() if self._prepared is None else self._prepared
             self._prepared = None
             self.learner_state, output = self._updates(
-                self.learner_state, batches, self._update_key, update_number(self.counters.updates)
+                self.learner_state, prepared.batches, self._update_key, update_number(self.counters.updates)
             )
             self.counters.updates += self._limiter.updates_per_call
             metrics.append(output.metrics)
+            ages.append(self.counters.policy_version - prepared.policy_versions)
             if not self._source.uses_feedback:
                 self._prepared = self._sample()
             elif output.feedback is not None:
@@ -122,7 +136,7 @@ class ReplayLoop(FleetLoop):
             # Also where experience has changed the statistics alone: a resumed run acts with those of its checkpoint.
             self.publish()
         episodes = tuple(episode for chunk in chunks for episode in chunk.episodes)
-        return Iteration(metrics=tuple(metrics), episodes=episodes, policy_lags=lags)
+        return Iteration(metrics=tuple(metrics), episodes=episodes, policy_lags=lags, policy_ages=tuple(ages))
 
     def publish(self) -> None:
         """Give the fleet a new policy version: the learner's of now, in place of one that was announced."""
@@ -202,14 +216,15 @@ class ReplayLoop(FleetLoop):
             self.publish()
         return chunks
 
-    def _sample(self) -> Tree:
+    def _sample(self) -> _Prepared:
         batches = self._source.sample(
             unit=self._plan.unit,
             batch_size=self._batch_size,
             batches=self._limiter.updates_per_call,
             generator=derive_generator(seed=self._seed, name=("replay", self.counters.updates)),
         )
-        return self.placement.split_batches(batches)
+        versions = np.asarray(batches.origin.policy_version)
+        return _Prepared(batches=self.placement.split_batches(batches), policy_versions=versions[versions != RECORDED])
 
 
 def rows_of(experience: Trajectory, *, start: int, end: int) -> Trajectory:
