@@ -16,7 +16,7 @@ import tyro
 from triax import commands
 from triax.datasets import DatasetConfig
 from triax.environments import EnvironmentConfig
-from triax.exits import orderly_end
+from triax.exits import WRONG_USAGE, orderly_end, reading_usage
 from triax.options import TYPES, code_only
 from triax.training.experiment import Experiment
 from triax.training.session import train
@@ -56,8 +56,8 @@ def main(experiment: Experiment | None = None) -> None:
     with orderly_end():
         if name := code_only(sys.argv[1:]):
             print(f"{name} is no option: it holds what is made in Python. Set it in the file.", file=sys.stderr)
-            sys.exit(2)
-        with TYPES:
+            sys.exit(WRONG_USAGE)
+        with reading_usage(), TYPES:
             chosen = tyro.extras.subcommand_cli_from_dict(
                 subcommands, prog=program, description=description, config=CONFIG
             )

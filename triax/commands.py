@@ -24,6 +24,13 @@ CheckpointChoice: TypeAlias = Literal["last", "best"] | int
 class RunCommand(abc.ABC):
     """A command on one run directory."""
 
+    def __post_init__(self) -> None:
+        """Check numbers that several commands have."""
+        for name, least in (("episodes", 1), ("environments", 1), ("seed", 0)):
+            value = getattr(self, name, least)
+            if value < least:
+                raise ValueError(f"{name}={value} must be at least {least}.")
+
     @abc.abstractmethod
     def run(self, *, run_directory: Path) -> None:
         """Do it.

@@ -26,6 +26,9 @@ from triax.training.wandb import WandbNotInstalled
 INTERRUPTED = 130
 """The exit code after Ctrl-C or ``kill``."""
 
+WRONG_USAGE = 2
+"""The exit code where a command line asks for what there is not."""
+
 EXPECTED_ERRORS = (
     ValueError,
     OSError,
@@ -66,6 +69,21 @@ def orderly_end() -> Iterator[None]:
         if os.environ.get("TRIAX_TRACEBACK"):
             raise
         _end(f"error: {error}{_frames(error)}{_hint(error)}", code=1)
+
+
+@contextlib.contextmanager
+def reading_usage() -> Iterator[None]:
+    """Turn a refused value into a message and the exit code of wrong usage.
+
+    :return: a context for the reading of a command line.
+    :raises SystemExit: if a value was refused.
+    """
+    try:
+        yield
+    except ValueError as error:
+        if os.environ.get("TRIAX_TRACEBACK"):
+            raise
+        _end(f"error: {error}{_hint(error)}", code=WRONG_USAGE)
 
 
 def _frames(error: Exception) -> str:

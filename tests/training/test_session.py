@@ -120,3 +120,34 @@ triax.train(experiment=experiment, run_directory="run")
 """
     subprocess.run([sys.executable, "-"], input=program, cwd=tmp_path, text=True, check=True, timeout=300)
     assert json.loads((tmp_path / "run" / "experiment.json").read_text())["module"] == "__main__"
+
+
+def test_numbers_of_another_type_are_refused_by_name(tmp_path: Path) -> None:
+    # In a process of its own, where types of arguments are not checked beforehand.
+    program = """
+import triax
+
+whole = {"name": "a", "learner": triax.SACConfig(), "environment": triax.EnvironmentConfig(id="Pendulum-v1")}
+for field in ({"seed": 1.5}, {"seed": True}, {"total_steps": "10"}, {"device": 0}):
+    try:
+        triax.Experiment(**whole, **({"total_steps": 4} | field))
+    except ValueError as error:
+        print(error)
+"""
+    said = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, text=True, check=True, timeout=300, capture_output=True
+    ).stdout.splitlines()
+    assert said == [
+        "Experiment.seed=1.5 must be an int.",
+        "Experiment.seed=True must be an int.",
+        "Experiment.total_steps='10' must be an int.",
+        'Experiment.device=0 must be a text such as "gpu:0", or None.',
+    ]
+
+
+@pytest.mark.parametrize(
+    "field", [{"at_return": float("nan")}, {"after_seconds": 0.0}, {"after_seconds": float("inf")}]
+)
+def test_stops_that_never_come_are_refused(field: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=rf"StopConfig.{next(iter(field))}=.* must be a finite number"):
+        triax.StopConfig(**field)

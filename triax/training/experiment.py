@@ -4,6 +4,7 @@ Only the training loop sees a whole :class:`Experiment`; each component receives
 """
 
 import dataclasses
+import math
 
 from triax.datasets import DatasetConfig
 from triax.environments import EnvironmentConfig
@@ -42,6 +43,13 @@ class StopConfig:
     """End when an evaluation's mean return reaches this."""
     after_seconds: float | None = None
     """End after this many seconds of wall time, resumed time included. Such a run cannot be reproduced exactly."""
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        if self.at_return is not None and not math.isfinite(self.at_return):
+            raise ValueError(f"StopConfig.at_return={self.at_return} must be a finite number, or None.")
+        if self.after_seconds is not None and not (math.isfinite(self.after_seconds) and self.after_seconds > 0.0):
+            raise ValueError(f"StopConfig.after_seconds={self.after_seconds} must be a finite number above 0, or None.")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -114,11 +122,15 @@ class Experiment:
         """Check the values."""
         if not can_name_folder(self.name):
             raise ValueError(f"Experiment.name={self.name!r} must be usable as the name of a folder.")
-        if self.total_steps < 1:
-            raise ValueError(f"Experiment.total_steps={self.total_steps} must be at least 1.")
-        if self.seed < 0:
-            raise ValueError(f"Experiment.seed={self.seed} must be at least 0.")
+        for name, least in (("total_steps", 1), ("seed", 0)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool):
+                raise ValueError(f"Experiment.{name}={value!r} must be an int.")
+            if value < least:
+                raise ValueError(f"Experiment.{name}={value} must be at least {least}.")
         if self.device is not None:
+            if not isinstance(self.device, str):
+                raise ValueError(f'Experiment.device={self.device!r} must be a text such as "gpu:0", or None.')
             DeviceName.read(self.device)
         if not isinstance(self.learner, LearnerConfig):
             raise ValueError(
