@@ -8,6 +8,7 @@ and kills the evaluator; then it kills the trainer, and resumes. At the end it l
 
 - the run has all its steps and all its evaluations, each once, and the logs have each row once;
 - each step that was made stands in the replay once, and no episode has a hole;
+- each episode that ended there stands in the log once, with its return;
 - no process and no temporary file is left.
 
 Prints what it did, and a report; ends with 1 if something does not hold.
@@ -29,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from fault_drill_experiment import EPISODE_STEPS
 from safetensors.numpy import load_file
 
 from triax.runs import CheckpointStore, environment_description
@@ -212,12 +214,18 @@ def examine_replay(run: Path) -> dict[str, bool]:
     counters: Any = store.counters(last)
     arrays = load_file(run / "checkpoints" / str(last) / "training.safetensors")
     (rows,) = (array.reshape(-1, 4) for name, array in arrays.items() if name.endswith("columns['observation']"))
-    rows = rows[np.any(rows[:, :3] != 0.0, axis=1)]  # the others are room that was not needed
+    (rewards,) = (array.reshape(-1) for name, array in arrays.items() if name.endswith("columns['reward']"))
+    used = np.any(rows[:, :3] != 0.0, axis=1)  # the others are room that was not needed
     steps: dict[tuple[int, ...], list[int]] = collections.defaultdict(list)
-    for row in rows.astype(np.int64):
+    returns: dict[tuple[int, ...], float] = collections.defaultdict(float)
+    for row, reward in zip(rows[used].astype(np.int64), rewards[used], strict=True):
         steps[tuple(row[:3])].append(int(row[3]))
+        returns[tuple(row[:3])] += float(reward)
     made = sum(max(numbers) - min(numbers) for numbers in steps.values())
+    ended = sorted(returns[episode] for episode, numbers in steps.items() if max(numbers) == EPISODE_STEPS)
+    logged = sorted(row["undiscounted_return"] for row in rows_of(run / "episodes.jsonl"))
     return {
+        "every episode that ended is logged once": len(ended) == len(logged) and np.allclose(ended, logged, atol=1e-3),
         "no step stands twice": all(len(numbers) == len(set(numbers)) for numbers in steps.values()),
         "no episode has a hole": all(len(numbers) == max(numbers) - min(numbers) + 1 for numbers in steps.values()),
         "all steps that count are there": made == counters["counters"]["environment_steps"],

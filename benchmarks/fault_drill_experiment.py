@@ -18,6 +18,8 @@ import triax
 FAULTS = ("raise", "nan", "sleep")
 """What an environment can do wrong: the name of the file that asks for it."""
 
+EPISODE_STEPS = 50
+
 
 class DrillEnvironment(gymnasium.Env[Any, Any]):
     """The observation is (an episode's own random number, in three parts, and the step). In a worker, it does what
@@ -51,7 +53,7 @@ class DrillEnvironment(gymnasium.Env[Any, Any]):
             for fault in FAULTS:
                 if self._takes(fault):
                     reward = self._go_wrong(fault, reward=reward)
-        return self._observation(), reward, False, self._step == 50, {}
+        return self._observation(), reward, False, self._step == EPISODE_STEPS, {}
 
     def _observation(self) -> Any:
         return np.array([*self._number, self._step], np.float32)

@@ -1,7 +1,9 @@
 """The evaluator in a process of its own."""
 
+import contextlib
 import dataclasses
 import functools
+import multiprocessing
 import os
 import signal
 import threading
@@ -18,8 +20,12 @@ from jaxtyping import Array, Bool
 
 from triax.environments.probes import CounterProbe
 from triax.evaluation import Evaluation, EvaluationConfig, Evaluator, EvaluatorProcess
+from triax.evaluation.evaluator import summarised
+from triax.evaluation.process import _answer, _Request
 from triax.random import KeyArray
 from triax.rollout import CannotSendToWorkers, SupervisionConfig, WorkersFailed
+from triax.rollout.environments import Watcher
+from triax.rollout.processes.status import Phase, WorkerStatus
 from triax.rollout.supervision import WatchClock
 from triax.spaces import space_spec
 from triax.trees import Tree
@@ -119,15 +125,20 @@ def results(evaluator: EvaluatorProcess, *, seconds: float = 60.0) -> list[Evalu
     return found
 
 
-def expected(action: int, *, evaluation_seed: int) -> Evaluation:
+def inline_evaluator(*, watcher: Watcher | None = None) -> Evaluator:
     probe = CounterProbe()
-    evaluator = Evaluator(
+    return Evaluator(
         make=CounterProbe,
         policy=ConstantPolicy(),
         observation_spec=space_spec(space=probe.observation_space, role="observation"),
         action_spec=space_spec(space=probe.action_space, role="action"),
         config=CONFIG,
+        watcher=watcher,
     )
+
+
+def expected(action: int, *, evaluation_seed: int) -> Evaluation:
+    evaluator = inline_evaluator()
     evaluation = evaluator.evaluate(parameters=parameters_of(action), evaluation_seed=evaluation_seed)
     evaluator.close()
     assert evaluation is not None
@@ -360,6 +371,27 @@ def test_what_was_evaluated_before_it_failed_is_given_out_and_the_failure_comes_
             with pytest.raises(WorkersFailed, match="ended by itself, with signal 9"):
                 evaluator.finished(seconds=5.0)
         assert evaluator.outstanding == 1
+
+
+def test_what_comes_before_and_after_the_steps_has_the_time_of_a_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    status, entered = WorkerStatus(), list[Phase]()
+    monkeypatch.setattr(status, "enter", entered.append)
+    ours, theirs = multiprocessing.Pipe()
+
+    def summary(played: Any) -> Evaluation:
+        # The first summary imports what it needs, which takes longer than a step may.
+        assert entered[-1] is Phase.START
+        return summarised(played)
+
+    monkeypatch.setattr("triax.evaluation.process.summarised", summary)
+    with ours, theirs, contextlib.closing(status), contextlib.closing(inline_evaluator(watcher=status)) as evaluator:
+        ours.send(_Request(parameters=parameters_of(1), evaluation_seed=5))
+        _answer(evaluator=evaluator, connection=theirs, status=status)
+        assert ours.recv() == expected(1, evaluation_seed=5)
+    first_step = entered.index(Phase.STEP)
+    assert entered[0] is entered[first_step - 1] is entered[-1] is Phase.START
+    assert Phase.STEP not in entered[:first_step]
+    assert Phase.RESET in entered[:first_step]
 
 
 def test_an_environment_that_cannot_be_sent_is_refused() -> None:

@@ -6,7 +6,7 @@ prefer short ones, and with them, in most tasks, bad or good ones.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -48,7 +48,15 @@ class Evaluation:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class _Played:
+class PlayedEpisode:
+    """An episode that an evaluator has played to its end.
+
+    :ivar undiscounted_return: the sum of the environment's own rewards.
+    :ivar length: its steps.
+    :ivar success: what the environment's info said of it in the final step; None if nothing.
+    :ivar physics: likewise.
+    """
+
     undiscounted_return: float
     length: int
     success: bool | None
@@ -104,22 +112,8 @@ class Evaluator:
         :raises NonFiniteExperience: if an observation or a reward is NaN or infinite.
         :raises NonFiniteAction: in the place of these, if the action is.
         """
-        played = self._play(parameters=parameters, evaluation_seed=evaluation_seed, stop=stop)
-        if played is None:
-            return None
-        returns = [episode.undiscounted_return for episode in played]
-        successes = [episode.success for episode in played if episode.success is not None]
-        physics = [episode.physics for episode in played if episode.physics is not None]
-        interval = bootstrap_interval(returns, statistic="mean", confidence=0.95, seed=0)
-        return Evaluation(
-            returns=tuple(returns),
-            lengths=tuple(episode.length for episode in played),
-            successes=tuple(successes) if len(successes) == len(played) else None,
-            mean=float(np.mean(returns)),
-            interval_low=interval.low,
-            interval_high=interval.high,
-            physics=tuple(physics) if len(physics) == len(played) else None,
-        )
+        played = self.play(parameters=parameters, evaluation_seed=evaluation_seed, stop=stop)
+        return None if played is None else summarised(played)
 
     def close(self) -> None:
         """Close the environments. Closing twice does nothing more; evaluating again makes new ones."""
@@ -127,7 +121,16 @@ class Evaluator:
         for environment in environments:
             environment.close()
 
-    def _play(self, *, parameters: Tree, evaluation_seed: int, stop: Callable[[], bool] | None) -> list[_Played] | None:
+    def play(
+        self, *, parameters: Tree, evaluation_seed: int, stop: Callable[[], bool] | None = None
+    ) -> list[PlayedEpisode] | None:
+        """Play all episodes, without a summary of them; as :meth:`evaluate`.
+
+        :param parameters: the learner's ``policy_parameters``; must not be donated meanwhile.
+        :param evaluation_seed: the seed of the episodes and of the actions' randomness.
+        :param stop: asked in every step; an evaluation that it stops is lost.
+        :return: the episodes by their numbers; None if it was stopped.
+        """
         key = derive_key(seed=evaluation_seed, name=("evaluation", "actions"))
         reset_seed = derive_seed(seed=evaluation_seed, name=("evaluation", "episodes"))
         environments = self._made()
@@ -139,7 +142,7 @@ class Evaluator:
             # By the episode's number alone, so that the number of environments does not change the episodes.
             environment.begin(episode=episode, seed=episode_seed(seed=reset_seed, environment=0, episode=episode))
 
-        played: dict[int, _Played] = {}
+        played: dict[int, PlayedEpisode] = {}
         for row, environment in enumerate(environments):
             begin(environment, row)
         is_first = np.ones(self._count, np.bool_)
@@ -188,10 +191,31 @@ class Evaluator:
         return self._environments
 
 
-def _played(environment: SeededEnvironment) -> _Played:
+def summarised(played: Sequence[PlayedEpisode]) -> Evaluation:
+    """Say what all episodes of an evaluation come to.
+
+    :param played: the episodes.
+    :return: the evaluation.
+    """
+    returns = [episode.undiscounted_return for episode in played]
+    successes = [episode.success for episode in played if episode.success is not None]
+    physics = [episode.physics for episode in played if episode.physics is not None]
+    interval = bootstrap_interval(returns, statistic="mean", confidence=0.95, seed=0)
+    return Evaluation(
+        returns=tuple(returns),
+        lengths=tuple(episode.length for episode in played),
+        successes=tuple(successes) if len(successes) == len(played) else None,
+        mean=float(np.mean(returns)),
+        interval_low=interval.low,
+        interval_high=interval.high,
+        physics=tuple(physics) if len(physics) == len(played) else None,
+    )
+
+
+def _played(environment: SeededEnvironment) -> PlayedEpisode:
     info: dict[str, Any] = environment.info
     success = info.get("success", info.get("is_success"))
-    return _Played(
+    return PlayedEpisode(
         undiscounted_return=environment.undiscounted_return,
         length=environment.length,
         success=None if success is None else bool(success),

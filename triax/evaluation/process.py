@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from triax.evaluation.config import EvaluationConfig
-from triax.evaluation.evaluator import Evaluation, Evaluator
+from triax.evaluation.evaluator import Evaluation, Evaluator, summarised
 from triax.rollout import MakeEnvironment, RestartBudget, SupervisionConfig, WorkersFailed
 from triax.rollout.processes.memory import SharedMemory
 from triax.rollout.processes.spawning import begin_child, end_child, ending_of, received, start_child, use_one_thread
@@ -314,7 +314,9 @@ def _answer(*, evaluator: Evaluator, connection: Connection, status: WorkerStatu
         begun = True
         return False
 
-    evaluation: Any = evaluator.evaluate(
+    played: Any = evaluator.play(
         parameters=request.parameters, evaluation_seed=request.evaluation_seed, stop=note_beginning
     )
-    connection.send(evaluation)
+    # What the summary needs is imported at the first one, which is no part of the last step.
+    status.enter(Phase.START)
+    connection.send(summarised(played))
