@@ -223,7 +223,7 @@ def examine_replay(run: Path) -> dict[str, bool]:
         returns[tuple(row[:3])] += float(reward)
     made = sum(max(numbers) - min(numbers) for numbers in steps.values())
     ended = sorted(returns[episode] for episode, numbers in steps.items() if max(numbers) == EPISODE_STEPS)
-    logged = sorted(row["undiscounted_return"] for row in rows_of(run / "episodes.jsonl"))
+    logged = sorted(row["return"] for row in rows_of(run / "episodes.jsonl"))
     return {
         "every episode that ended is logged once": len(ended) == len(logged) and np.allclose(ended, logged, atol=1e-3),
         "no step stands twice": all(len(numbers) == len(set(numbers)) for numbers in steps.values()),

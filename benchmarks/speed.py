@@ -4,14 +4,16 @@
     python benchmarks/speed.py sac_loop --output results/speed.jsonl
 
 Both sides have the same network sizes, batch, replay and update ratio, and have compiled everything before the clock
-starts. The settings are those of the learning results (``experiments/half_cheetah_sac.py``, ``half_cheetah_ppo.py``); a
-peer with others is refused. Each round measures ours, the peer's, and (for SAC) the bound by the update's matrix
-products alone; what counts are the ratios of a round. Each row that is written has both sides' settings.
+starts. The settings are those of the learning results (``experiments/half_cheetah_sac.py``, ``half_cheetah_ppo.py``;
+``hopper_sac.py`` with ``--environment Hopper-v5``); a peer with others is refused. Each round measures ours, the
+peer's, and (for SAC) the bound by the update's matrix products alone; what counts are the ratios of a round. Each row
+that is written has both sides' settings.
 """
 
 import argparse
 import dataclasses
 import json
+import math
 import statistics
 import time
 from collections.abc import Callable
@@ -27,13 +29,16 @@ from settings import commit, description_of, experiment_of
 import triax
 from triax.random import derive_generator, derive_key
 from triax.runs import environment_description
-from triax.training.building import build
+from triax.training.building import build, environment_spec
 from triax.training.loops.base import compiled_updates, update_number
 from triax.types import TransitionUnit
 
 ROOT = Path(__file__).resolve().parents[1]
+LEARNED = {"Hopper-v5": "hopper"}
+"""What the experiments of an environment are called; others are measured with the settings of HalfCheetah."""
+
 WARMUP_STEPS = 1000
-BACKENDS: tuple[Literal["inline", "processes"], ...] = ("inline", "processes")
+WHAT = ("sac_loop", "sac_updates", "ppo_loop", "sac_workers", "ppo_workers")
 
 
 def experiment_of_results(
@@ -46,7 +51,10 @@ def experiment_of_results(
     :param backend: how environments are stepped.
     :return: the experiment.
     """
-    experiment = experiment_of(ROOT / "experiments" / f"half_cheetah_{algorithm}.py")
+    file = ROOT / "experiments" / f"{LEARNED.get(environment, 'half_cheetah')}_{algorithm}.py"
+    if not file.exists():
+        raise SystemExit(f"--environment {environment}: there are no learning results of {algorithm} ({file.name}).")
+    experiment = experiment_of(file)
     return dataclasses.replace(
         experiment,
         environment=triax.EnvironmentConfig(id=environment),
@@ -200,56 +208,62 @@ class Comparison:
     bounded: bool
 
 
-def comparisons(*, environment: str) -> dict[str, Comparison]:
-    """List what can be compared.
+def comparison_of(what: str, *, environment: str) -> Comparison:
+    """Say what is to be compared.
 
+    :param what: one of WHAT.
     :param environment: a Gymnasium id.
-    :return: by name.
+    :return: the comparison.
     """
-    sac, ppo, sac_workers, ppo_workers = (
-        experiment_of_results(algorithm=algorithm, environment=environment, backend=backend)
-        for backend in BACKENDS
-        for algorithm in ("sac", "ppo")
+    algorithm, _, measured = what.partition("_")
+    experiment = experiment_of_results(
+        algorithm=algorithm, environment=environment, backend="processes" if measured == "workers" else "inline"
     )
-    peer_sac = ["--algorithm", "sac", "--environment", environment, "--warmup", str(WARMUP_STEPS)]
-    peer_ppo = ["--algorithm", "ppo", "--environment", environment, "--vector", "dummy"]
-    return {
-        "sac_loop": Comparison(
-            experiment=sac,
-            ours=lambda: loop_meter(sac, warm_steps=WARMUP_STEPS + 200),
-            peer=peer_sac,
-            amount=192,
-            bounded=True,
-        ),
-        "sac_updates": Comparison(
-            experiment=sac,
-            ours=lambda: updates_meter(sac, updates_per_call=sac.loop.updates_per_call),
-            peer=[*peer_sac, "--what", "updates", "--updates-per-call", "1"],
-            amount=192,
-            bounded=True,
-        ),
-        "ppo_loop": Comparison(
-            experiment=ppo,
-            ours=lambda: loop_meter(ppo, warm_steps=4096),
-            peer=peer_ppo,
-            amount=6_144,
+    peer = ["--algorithm", algorithm, "--environment", environment]
+    with_workers = measured == "workers"
+    if algorithm == "ppo":
+        return Comparison(
+            experiment=experiment,
+            ours=lambda: loop_meter(experiment, warm_steps=4096, unmeasured_steps=6_144 if with_workers else 0),
+            peer=[*peer, "--vector", "dummy"],
+            amount=12_288 if with_workers else 6_144,
             bounded=False,
-        ),
-        "sac_workers": Comparison(
-            experiment=sac_workers,
-            ours=lambda: loop_meter(sac_workers, warm_steps=WARMUP_STEPS + 200, unmeasured_steps=64),
-            peer=peer_sac,
+        )
+    peer += ["--warmup", str(WARMUP_STEPS)]
+    if measured == "updates":
+        return Comparison(
+            experiment=experiment,
+            ours=lambda: updates_meter(experiment, updates_per_call=experiment.loop.updates_per_call),
+            peer=[*peer, "--what", "updates", "--updates-per-call", "1"],
             amount=192,
             bounded=True,
-        ),
-        "ppo_workers": Comparison(
-            experiment=ppo_workers,
-            ours=lambda: loop_meter(ppo_workers, warm_steps=4096, unmeasured_steps=6_144),
-            peer=peer_ppo,
-            amount=12_288,
-            bounded=False,
-        ),
-    }
+        )
+    return Comparison(
+        experiment=experiment,
+        ours=lambda: loop_meter(experiment, warm_steps=WARMUP_STEPS + 200, unmeasured_steps=64 if with_workers else 0),
+        peer=peer,
+        amount=192,
+        bounded=True,
+    )
+
+
+def bound_meter(experiment: triax.Experiment) -> Callable[[int], float]:
+    """Make a meter of the matrix products of SAC's updates alone.
+
+    :param experiment: whose shapes.
+    :return: from updates to updates a second.
+    """
+    learner = experiment.learner
+    assert isinstance(learner, triax.SACConfig)
+    assert isinstance(learner.actor.torso, triax.MLPConfig)
+    spec = environment_spec(experiment=experiment)
+    return matrix_products_meter(
+        observation_dim=sum(math.prod(leaf.shape) for leaf in spec.observation.leaves()),
+        action_dim=sum(math.prod(leaf.shape) for leaf in spec.action.leaves()),
+        hidden=learner.actor.torso.hidden,
+        batch_size=learner.batch_size,
+        critics=learner.critics,
+    )
 
 
 def summarise(rounds: list[dict[str, float]]) -> dict[str, float]:
@@ -274,19 +288,17 @@ def summarise(rounds: list[dict[str, float]]) -> dict[str, float]:
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["sac_loop", "sac_updates", "ppo_loop", "sac_workers", "ppo_workers"])
+    parser.add_argument("what", choices=WHAT)
     parser.add_argument("--environment", default="HalfCheetah-v5", help="a Gymnasium id (default: HalfCheetah-v5)")
     parser.add_argument("--rounds", type=int, default=30, help="of turns (default: 30)")
     parser.add_argument("--output", type=Path, help="a file of JSON rows to append to")
     arguments = parser.parse_args()
-    comparison = comparisons(environment=arguments.environment)[arguments.what]
+    comparison = comparison_of(arguments.what, environment=arguments.environment)
     peer = Peer(environment=".venv-sbx", arguments=["benchmarks/peer_sbx.py", "serve", *comparison.peer])
     check_equal(experiment=comparison.experiment, peer=peer.settings["settings"])
     meters = {"ours": comparison.ours(), "peer": peer.measure}
     if comparison.bounded:
-        meters["bound"] = matrix_products_meter(
-            observation_dim=17, action_dim=6, hidden=(256, 256), batch_size=256, critics=2
-        )
+        meters["bound"] = bound_meter(comparison.experiment)
     rounds: list[dict[str, float]] = []
     try:
         for number in range(arguments.rounds):

@@ -14,20 +14,24 @@ import triax
 ROOT = Path(speed.ROOT)
 
 
-def peer_settings(algorithm: str) -> dict[str, Any]:
+def peer_settings(algorithm: str, *, environment: str) -> dict[str, Any]:
     """What the peer said of itself when it was last measured."""
-    rows = [row for row in read_rows(ROOT / "results" / "speed.jsonl") if row["peer"]["algorithm"] == algorithm]
+    rows = [
+        row
+        for row in read_rows(ROOT / "results" / "speed.jsonl")
+        if row["peer"]["algorithm"] == algorithm and row["environment"] == environment
+    ]
     settings: dict[str, Any] = rows[-1]["peer"]["settings"]
     return settings
 
 
 @pytest.mark.parametrize("name", ["sac_loop", "sac_updates", "ppo_loop", "sac_workers", "ppo_workers"])
 def test_trap_43_both_sides_of_a_comparison_have_the_same_settings(name: str) -> None:
-    experiment = speed.comparisons(environment="HalfCheetah-v5")[name].experiment
+    experiment = speed.comparison_of(name, environment="HalfCheetah-v5").experiment
     algorithm = name.partition("_")[0]
     assert experiment.learner == experiment_of(ROOT / "experiments" / f"half_cheetah_{algorithm}.py").learner
     assert experiment.rollout.backend == ("processes" if name.endswith("workers") else "inline")
-    peer = peer_settings(algorithm)
+    peer = peer_settings(algorithm, environment="HalfCheetah-v5")
     speed.check_equal(experiment=experiment, peer=peer)
     for field in sorted(peer.keys() - {"seed", "vector"}):
         with pytest.raises(ValueError, match=f"^{field} is .* in our settings and 'starved' in the peer's"):
@@ -35,7 +39,7 @@ def test_trap_43_both_sides_of_a_comparison_have_the_same_settings(name: str) ->
 
 
 def test_trap_43_nothing_is_normalised_as_in_the_peer() -> None:
-    ppo = speed.comparisons(environment="HalfCheetah-v5")["ppo_loop"].experiment.learner
+    ppo = speed.comparison_of("ppo_loop", environment="HalfCheetah-v5").experiment.learner
     assert isinstance(ppo, triax.PPOConfig)
     assert not ppo.normalise_observations
     assert not ppo.normalise_returns
