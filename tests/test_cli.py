@@ -458,3 +458,26 @@ def test_an_agent_acts_on_the_environments_own_observations(run: Callable[..., O
     assert not np.array_equal(sampled[0], sampled[1])
     with pytest.raises(ValueError, match="shape"):
         agent.act(observation=np.zeros((2, 2, 2)))
+    observations = np.stack([observation] * 3)
+    observations[1, 0] = np.nan
+    with pytest.raises(ValueError, match=r"the observation 1 of the batch is not finite"):
+        agent.act(observation=observations)
+    with pytest.raises(ValueError, match=r"the observation is not finite"):
+        agent.act(observation=observations[1])
+
+
+def test_what_is_no_whole_run_or_checkpoint_is_said(run: Callable[..., Outcome], finished: Path) -> None:
+    shutil.copytree(finished, "a")
+    # In a process of its own, where types of arguments are not checked beforehand.
+    program = "import triax; triax.load_agent(run_directory='a', checkpoint='60')"
+    failed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert 'checkpoint=\'60\' is neither "last" nor "best" nor a number of steps; ' in failed.stderr
+    document = json.loads(Path("a/experiment.json").read_text())
+    del document["spec"]
+    for written, message in ((document, "it has no spec"), ({}, "has the format None")):
+        Path("a/experiment.json").write_text(json.dumps(written))
+        for command in ("evaluate", "resume", "watch"):
+            said = run(command, "a", experiment=None)
+            assert said.code == 1
+            assert message in said.err
+            assert "Traceback" not in said.err

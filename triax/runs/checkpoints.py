@@ -85,8 +85,13 @@ class CheckpointStore:
                 which = "complete checkpoint" if full else "checkpoint"
                 raise NoCheckpoint(f"there is no {which} in {self.directory}; {self._folders.existing()}")
             found = candidates[0]
-        else:
+        elif isinstance(checkpoint, int):
             found = checkpoint
+        else:
+            raise NoCheckpoint(
+                f'checkpoint={checkpoint!r} is neither "last" nor "best" nor a number of steps; '
+                f"{self._folders.existing()}"
+            )
         if full and not self.manifest(found).complete:
             raise NoCheckpoint(
                 f"checkpoint {found} in {self.directory} keeps the agent only, so training cannot go on from it; "

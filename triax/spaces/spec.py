@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from triax.spaces.leaves import LEAF_KINDS, DiscreteLeaf, InvalidSet, Leaf, LeafTree, SetLeaf, is_leaf
+from triax.spaces.leaves import LEAF_KINDS, BoxLeaf, DiscreteLeaf, InvalidSet, Leaf, LeafTree, SetLeaf, is_leaf
 from triax.spaces.relations import Relation, describe_relation, relation_from_description
 from triax.trees import Tree
 
@@ -99,6 +99,19 @@ class SpaceSpec:
                 leaf.check(part)
             except ValueError as error:
                 raise ValueError(f"{path!r}: {error}" if path else str(error)) from error
+
+    def non_finite_rows(self, values: Tree) -> np.ndarray:
+        """Find the values of a batch that hold a number which is NaN or infinite.
+
+        :param values: inside form, [B, ...].
+        :return: whether, [B].
+        """
+        leaves = jax.tree.leaves(values) if isinstance(self.tree, dict | tuple) else [values]
+        found = np.zeros(len(leaves[0]), np.bool_)
+        for leaf_spec, leaf in zip(self.leaves(), leaves, strict=True):
+            if isinstance(leaf_spec, BoxLeaf | SetLeaf) and not np.isfinite(leaf).all():
+                found |= ~np.isfinite(leaf).reshape(len(leaf), -1).all(axis=1)
+        return found
 
     def stack_to_inside(self, values: Sequence[Any]) -> Tree:
         """Convert values of the environment to one batch of the inside form.

@@ -11,7 +11,7 @@ from triax.random import derive_key
 from triax.rollout import CompiledPolicy
 from triax.runs import CheckpointStore, RunDirectory
 from triax.spaces import SetLeaf, SpaceSpec, impossible_choices
-from triax.training.description import restore
+from triax.training.description import read_document, restore
 from triax.training.evaluating import AGENT_PART
 from triax.training.importing import resolve_registered
 from triax.trees import Tree
@@ -48,7 +48,8 @@ class Agent:
             leaf (sets: a sequence of them).
         :param deterministic: the policy's mode; otherwise a sample.
         :return: an action as the environment takes it; or a batch, stacked likewise.
-        :raises ValueError: if the observation is not one of the environment's, allows no choice, or is an empty batch.
+        :raises ValueError: if the observation is not one of the environment's, holds NaN, allows no choice, or is an
+            empty batch.
         """
         batch_size = _batch_size(spec=self.spec.observation, value=observation)
         rows = 1 if batch_size is None else batch_size
@@ -56,6 +57,10 @@ class Agent:
             inside = self.spec.observation.stack_to_inside([observation])
         else:
             inside = self.spec.observation.batch_to_inside(observation)
+        broken = self.spec.observation.non_finite_rows(inside)
+        if broken.any():
+            which = "" if batch_size is None else f" {int(np.argmax(broken))} of the batch"
+            raise ValueError(f"the observation{which} is not finite: it has NaN or infinite numbers.")
         impossible = impossible_choices(
             spec=self.spec.action, observation_spec=self.spec.observation, observation=inside
         )
@@ -97,7 +102,7 @@ def load_agent(*, run_directory: Path | str, checkpoint: Literal["last", "best"]
     :raises CannotImport: if the learner is not Triax's own and was not registered.
     """
     run = RunDirectory.open(Path(run_directory))
-    document: Any = run.document()
+    document = read_document(run)
     spec = EnvironmentSpec(
         observation=SpaceSpec.from_description(document["spec"]["observation"]),
         action=SpaceSpec.from_description(document["spec"]["action"]),

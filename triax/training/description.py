@@ -11,7 +11,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
+from triax.runs import RunDirectory, RunDirectoryError
 from triax.training.importing import importable_name
+
+FORMAT = 1
+"""Of experiment.json."""
+
+WHOLE = ("experiment", "machine", "seed", "sources", "spec")
+"""What experiment.json holds at least."""
 
 Description: TypeAlias = Any
 """JSON values."""
@@ -33,6 +40,24 @@ class Pinnable(Protocol):
 
 class CannotDescribe(ValueError):
     """A value of an experiment cannot be stored, so that the run could not be resumed."""
+
+
+def read_document(run: RunDirectory) -> dict[str, Any]:
+    """Read what a run is, with all that loading its agent or going on with it needs.
+
+    :param run: the run's directory.
+    :return: the document.
+    :raises RunDirectoryError: if it cannot be read, is of another format, or is not whole.
+    """
+    document: dict[str, Any] = run.document()
+    if document.get("format") != FORMAT:
+        raise RunDirectoryError(
+            f"{run.experiment_path} has the format {document.get('format')}, and this version of Triax reads {FORMAT}"
+        )
+    missing = [name for name in WHOLE if name not in document]
+    if missing:
+        raise RunDirectoryError(f"{run.experiment_path} is not whole: it has no {', '.join(missing)}")
+    return document
 
 
 def describe(value: Any, *, path: str = "experiment") -> Description:

@@ -32,7 +32,7 @@ from triax.runs import (
     write_video,
 )
 from triax.training.building import Parts, build
-from triax.training.description import describe, named_modules, restore
+from triax.training.description import FORMAT, describe, named_modules, read_document, restore
 from triax.training.devices import placement_of
 from triax.training.evaluating import BackgroundEvaluating, Evaluating, InlineEvaluating
 from triax.training.experiment import Experiment
@@ -41,9 +41,6 @@ from triax.training.interrupts import StopRequest, TrainingInterrupted
 from triax.training.loading import loaded_parameters
 from triax.training.metrics import Diverged
 from triax.training.trainer import TRAINING_PART, Trainer, TrainingOutcome
-
-FORMAT = 1
-"""Of experiment.json."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -104,7 +101,7 @@ def resume(
     """
     check_not_imported_by_child()
     run = RunDirectory.open(Path(run_directory))
-    document: Any = run.document()
+    document = read_document(run)
     if not allow_changed_source:
         check_sources(hashes=document["sources"], paths=document.get("source_paths", {}))
     experiment: Experiment = restore(document["experiment"], resolve=resolver(run_directory=run.path))
@@ -153,7 +150,7 @@ def stored_environment(*, run: RunDirectory) -> EnvironmentConfig:
     :return: the environment's config.
     :raises ValueError: if the run had no environment.
     """
-    document: Any = run.document()
+    document = read_document(run)
     config = restore(document["experiment"]["fields"]["environment"], resolve=resolver(run_directory=run.path))
     if not isinstance(config, EnvironmentConfig):
         raise ValueError(f"the run {run.path} was made without an environment, so there is none to play in.")
