@@ -41,6 +41,21 @@ def test_the_step_after_an_end_resets_and_termination_wins_over_truncation() -> 
     batch.close()
 
 
+class Sticky(Ending):
+    """Cannot be closed once it was used."""
+
+    def close(self) -> None:
+        if self.seeds:
+            raise RuntimeError("the door is stuck")
+
+
+def test_an_environment_that_cannot_be_closed_keeps_no_other_from_it() -> None:
+    batch = batch_of(make=Sticky, count=2)
+    with pytest.warns(UserWarning, match=r"close\(\) raised RuntimeError: the door is stuck") as said:
+        batch.close()
+    assert len(said) == 2
+
+
 def test_trap_20_every_reset_has_its_own_seed_and_the_same_in_every_run() -> None:
     def seeds_of(*, seed: int, first_environment: int) -> list[list[int | None]]:
         made: list[Ending] = []

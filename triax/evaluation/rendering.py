@@ -9,7 +9,7 @@ from jaxtyping import UInt8
 
 from triax.random import derive_key, episode_seed
 from triax.rollout import CompiledPolicy, MakeEnvironment
-from triax.rollout.seeded import SeededEnvironment, stack_observations
+from triax.rollout.seeded import SeededEnvironment, close_environment, stack_observations
 from triax.spaces import SpaceSpec
 from triax.trees import Tree
 from triax.types import ActionMode, Policy
@@ -110,7 +110,7 @@ def _make(make_rendering: MakeEnvironment) -> SeededEnvironment | None:
             return None
     if environment.render_mode == "rgb_array" and "rgb_array" in environment.metadata.get("render_modes", ()):
         return SeededEnvironment(environment=environment, number=0)
-    environment.close()
+    close_environment(environment)
     return None
 
 

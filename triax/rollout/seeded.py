@@ -10,6 +10,7 @@ that the failure can be seen again in a few lines::
 
 import dataclasses
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -212,7 +213,7 @@ class SeededEnvironment:
 
     def close(self) -> None:
         """Close the environment."""
-        self.environment.close()
+        close_environment(self.environment)
 
     def _begin_counting(self, *, seed: int) -> None:
         self._episode_seed = seed
@@ -232,6 +233,20 @@ class SeededEnvironment:
 
 def _non_finite_action(place: EpisodePlace) -> NonFiniteAction:
     return NonFiniteAction(f"the policy's action is not finite in {place}", place)
+
+
+def close_environment(environment: gymnasium.Env[Any, Any]) -> None:
+    """Close an environment; one that fails in it is of no use any more, which ends nothing else.
+
+    :param environment: which.
+    """
+    try:
+        environment.close()
+    except Exception as error:
+        warnings.warn(
+            f"the environment's close() raised {type(error).__name__}: {error}; what it held open may stay so",
+            stacklevel=2,
+        )
 
 
 def stack_observations(*, environments: Sequence[SeededEnvironment], spec: SpaceSpec) -> Tree:

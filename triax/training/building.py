@@ -23,6 +23,7 @@ from triax.rollout import Fleet, InlineFleet, RolloutConfig
 from triax.rollout.cluster import RayFleet
 from triax.rollout.collector import blank_trajectory
 from triax.rollout.processes import ProcessFleet
+from triax.rollout.seeded import close_environment
 from triax.training.devices import DEFAULT_PLACEMENT, Placement
 from triax.training.experiment import Experiment
 from triax.training.loops import Loop, OfflineLoop, OnPolicyLoop, ReplayLoop
@@ -86,7 +87,7 @@ def environment_spec(*, experiment: Experiment) -> EnvironmentSpec:
             relations=experiment.relations,
         )
     finally:
-        environment.close()
+        close_environment(environment)
 
 
 def build(*, experiment: Experiment, placement: Placement = DEFAULT_PLACEMENT) -> Parts:
