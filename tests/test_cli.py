@@ -100,7 +100,9 @@ def test_train_leaves_a_run_that_all_commands_take(run: Callable[..., Outcome]) 
     evaluated = run("evaluate", "a", "--episodes", "3", experiment=None)
     assert "mean return" in evaluated.out, evaluated.err
     assert "plot: a/plots" in run("plot", "a", experiment=None).out
-    assert run("resume", "--run-directory", "a").code == 0  # It is done; nothing more happens.
+    again = run("resume", "--run-directory", "a")  # It is done; nothing more happens.
+    assert again.code == 0
+    assert "60 / 60 steps (100 %)" in again.out
     assert len(Path("a/evaluations.jsonl").read_text().splitlines()) == 3
     assert run("train", "--run-directory", "b").code == 0
     assert "2 seeds" in run("plot", "a", "b", "b/", experiment=None).out

@@ -61,6 +61,13 @@ class Progress:
         )
         self._task = self._bar.add_task(description, total=total)
 
+    def begin_at(self, *, steps: int) -> None:
+        """Say how far former lives have come; the rate does not count from here, since compiling comes first.
+
+        :param steps: the steps taken by them.
+        """
+        self._steps = steps
+
     def update(self, *, steps: int, note: str | None = None) -> None:
         """Say how far it is.
 

@@ -286,6 +286,7 @@ def _train(
             store.discard_after(checkpoint)
             trainer.restore(state=state, counters=counters)
             logs.cut_back(LogLengths.from_json(counters["logs"]), environment_steps=parts.loop.steps)
+            progress.begin_at(steps=parts.loop.steps)
             begun = f"resumed from checkpoint {checkpoint}"
         logs.reached.steps = parts.loop.counters.environment_steps
         if begun:
