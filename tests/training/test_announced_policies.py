@@ -57,7 +57,7 @@ def slow_loop(*, environments: int = 1) -> tuple[ReplayLoop, SlowFleet]:
     """Make a loop behind its warm-up, and forget what was sent before."""
     experiment = triax.Experiment(
         name="announced",
-        learner=triax.SACConfig(actor=SMALL, critic=SMALL, batch_size=4, warmup_steps=8),
+        learner=triax.SACConfig(actor=SMALL, critic=SMALL, batch_size=4, warmup_steps=max(8, environments)),
         environment=triax.EnvironmentConfig(id="Pendulum-v1"),
         rollout=triax.RolloutConfig(environments_per_worker=environments),
         total_steps=1000,
@@ -67,7 +67,7 @@ def slow_loop(*, environments: int = 1) -> tuple[ReplayLoop, SlowFleet]:
     assert isinstance(loop, ReplayLoop)
     fleet = SlowFleet(loop.fleet)
     loop.fleet = fleet
-    loop.advance(limit=8)
+    loop.advance(limit=max(8, environments))
     assert loop.counters.updates == 0
     assert fleet.log[-1] == ("sent", loop.counters.policy_version) == ("sent", 2)
     fleet.log.clear()
@@ -93,11 +93,12 @@ def test_a_policy_is_sent_once_the_next_call_has_begun() -> None:
         assert_equal(fleet.sent[version], states[version])
 
 
-def test_each_of_several_calls_makes_a_policy() -> None:
-    loop, fleet = slow_loop(environments=8)
+def test_of_several_calls_each_few_updates_make_a_policy() -> None:
+    loop, fleet = slow_loop(environments=16)
+    updates = loop.counters.updates
     loop.advance(limit=1000)
-    assert loop.counters.updates == 8
-    # 2 calls of 4 updates were due for 8 rows; the policy of the second waits until it is computed.
+    assert loop.counters.updates == updates + 16
+    # 4 calls of 4 updates were due for 16 rows; the policy of the fourth waits until it is computed.
     assert [entry for entry in fleet.log if entry[0] == "sent"] == [("sent", 3)]
     loop.advance(limit=1000)
     assert [entry for entry in fleet.log if entry[0] == "sent"] == [("sent", 3), ("sent", 4), ("sent", 5)]

@@ -26,6 +26,9 @@ from triax.training.loops.limiter import RateLimiter
 from triax.trees import Tree, replace, to_numpy, tree_map
 from triax.types import ActionMode, Chunk, Trajectory
 
+MOST_UNPUBLISHED = 8
+"""Of an iteration's updates, after so many there is a policy that is sent to a fleet which works meanwhile."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Prepared:
@@ -46,9 +49,9 @@ class ReplayLoop(FleetLoop):
     While the device works, the batches of the next call are drawn: from the replay as it is then, so that which rows
     they hold follows from the seed, the update's number and the replay at that point, and not from timing.
 
-    A fleet that makes experience meanwhile gets the policy of each call, when the call after the one that makes it has
-    begun, so that the device does not stand idle while policies are copied, unless there is nothing for the device to
-    do. One that does not gets the policy of the last call, as it acts when all of them are made.
+    A fleet that makes experience meanwhile gets a policy after the last call of an iteration, and after every few
+    updates before: when the call after the one that makes it has begun, so that the device does not stand idle while
+    policies are copied, unless there is nothing for the device to do. Others act when all calls are made.
 
     :param learner: the algorithm.
     :param plan: the replay's part of its plan.
@@ -112,7 +115,7 @@ class ReplayLoop(FleetLoop):
                 if not chunks:
                     raise
         lags = tuple(self.counters.policy_version - chunk.policy_version for chunk in chunks)
-        metrics, ages = [], []
+        metrics, ages, unpublished = [], [], 0
         for _ in range(self._limiter.calls_due(self.counters)):
             prepared = self._sample() if self._prepared is None else self._prepared
             self._prepared = None
@@ -126,8 +129,12 @@ class ReplayLoop(FleetLoop):
                 self._prepared = self._sample()
             elif output.feedback is not None:
                 self._source.feedback(feedback=to_numpy(output.feedback))
-            if self.fleet.is_concurrent:
+            unpublished += self._limiter.updates_per_call
+            if self.fleet.is_concurrent and unpublished >= MOST_UNPUBLISHED:
                 self._announce()
+                unpublished = 0
+        if self.fleet.is_concurrent and unpublished > 0:
+            self._announce()
         if not metrics:
             # Experience has come since these were drawn: draw again, so that a resumed run draws the same.
             self._prepared = None
