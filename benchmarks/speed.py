@@ -216,11 +216,11 @@ def comparison_of(what: str, *, environment: str) -> Comparison:
     :return: the comparison.
     """
     algorithm, _, measured = what.partition("_")
+    with_workers = measured == "workers"
     experiment = experiment_of_results(
-        algorithm=algorithm, environment=environment, backend="processes" if measured == "workers" else "inline"
+        algorithm=algorithm, environment=environment, backend="processes" if with_workers else "inline"
     )
     peer = ["--algorithm", algorithm, "--environment", environment]
-    with_workers = measured == "workers"
     if algorithm == "ppo":
         return Comparison(
             experiment=experiment,

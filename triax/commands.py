@@ -24,13 +24,6 @@ CheckpointChoice: TypeAlias = Literal["last", "best"] | int
 class RunCommand(abc.ABC):
     """A command on one run directory."""
 
-    def __post_init__(self) -> None:
-        """Check numbers that several commands have."""
-        for name, least in (("episodes", 1), ("environments", 1), ("seed", 0)):
-            value = getattr(self, name, least)
-            if value < least:
-                raise ValueError(f"{name}={value} must be at least {least}.")
-
     @abc.abstractmethod
     def run(self, *, run_directory: Path) -> None:
         """Do it.
@@ -77,6 +70,10 @@ class Watch(RunCommand):
     video: Path | None = None
     """Where to write, .mp4 or .gif; by default into the run directory."""
 
+    def __post_init__(self) -> None:
+        """Check the values."""
+        _check_at_least(episodes=(self.episodes, 1), seed=(self.seed, 0))
+
     def run(self, *, run_directory: Path) -> None:
         """Play, film, and say where the film is."""
         run = RunDirectory.open(run_directory)
@@ -117,6 +114,10 @@ class Evaluate(RunCommand):
     """Of the starts."""
     stochastic: bool = False
     """Sample actions instead of taking the policy's mode."""
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        _check_at_least(episodes=(self.episodes, 1), environments=(self.environments, 1), seed=(self.seed, 0))
 
     def run(self, *, run_directory: Path) -> None:
         """Play, and print."""
@@ -179,6 +180,10 @@ class Record(RunCommand):
     root: Path | None = None
     """The folder of all datasets; by default MINARI_DATASETS_PATH, or Minari's own."""
 
+    def __post_init__(self) -> None:
+        """Check the values."""
+        _check_at_least(episodes=(self.episodes, 1), seed=(self.seed, 0))
+
     def run(self, *, run_directory: Path) -> None:
         """Play, record, and say what was recorded."""
         run = RunDirectory.open(run_directory)
@@ -227,6 +232,13 @@ class PlotRuns:
         for row in compare_runs(runs, statistic=self.statistic, output=self.output):
             print(row.sentence(statistic=self.statistic))
         print(f"plot: {self.output}")
+
+
+def _check_at_least(**values: tuple[int, int]) -> None:
+    """Refuse values below the least that makes sense, both by the option's name."""
+    for name, (value, least) in values.items():
+        if value < least:
+            raise ValueError(f"{name}={value} must be at least {least}.")
 
 
 def report(result: TrainingResult) -> None:

@@ -183,7 +183,7 @@ class RowOrigin:
     :ivar task: the number of the task, [N].
     :ivar slot: the place in the source's storage, [N].
     :ivar generation: how often that place had been written; feedback to a place written since is dropped, [N].
-    :ivar policy_version: which version of the policy took the step, −1 for recorded ones, [N].
+    :ivar policy_version: which version of the policy took the step, of a sequence the first; −1 for recorded ones, [N].
     """
 
     source: Int[AnyArray, "*batches N"]

@@ -38,6 +38,18 @@ def test_trap_43_both_sides_of_a_comparison_have_the_same_settings(name: str) ->
             speed.check_equal(experiment=experiment, peer={**peer, field: "starved"})
 
 
+def test_each_environment_is_measured_with_the_settings_that_it_is_learned_with() -> None:
+    measured = speed.comparison_of("sac_updates", environment="Hopper-v5").experiment
+    learned = experiment_of(ROOT / "experiments" / "hopper_sac.py")
+    assert measured.learner == learned.learner
+    assert (
+        measured.loop == learned.loop != speed.comparison_of("sac_loop", environment="HalfCheetah-v5").experiment.loop
+    )
+    assert measured.environment == learned.environment
+    with pytest.raises(SystemExit, match="there are no learning results of ppo"):
+        speed.comparison_of("ppo_loop", environment="Hopper-v5")
+
+
 def test_trap_43_nothing_is_normalised_as_in_the_peer() -> None:
     ppo = speed.comparison_of("ppo_loop", environment="HalfCheetah-v5").experiment.learner
     assert isinstance(ppo, triax.PPOConfig)

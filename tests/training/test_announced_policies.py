@@ -95,13 +95,25 @@ def test_a_policy_is_sent_once_the_next_call_has_begun() -> None:
 
 def test_of_several_calls_each_few_updates_make_a_policy() -> None:
     loop, fleet = slow_loop(environments=16)
-    updates = loop.counters.updates
+    updates, made = loop.counters.updates, []
+    make = loop._updates
+
+    def keep(*arguments: Any) -> Any:
+        state, output = make(*arguments)
+        made.append(to_numpy(loop.learner.rollout_parameters(state=state)))
+        return state, output
+
+    loop._updates = keep
     loop.advance(limit=1000)
     assert loop.counters.updates == updates + 16
     # 4 calls of 4 updates were due for 16 rows; the policy of the fourth waits until it is computed.
+    assert len(made) == 4
+    assert_equal(fleet.sent[3], made[1])
     assert [entry for entry in fleet.log if entry[0] == "sent"] == [("sent", 3)]
     loop.advance(limit=1000)
     assert [entry for entry in fleet.log if entry[0] == "sent"] == [("sent", 3), ("sent", 4), ("sent", 5)]
+    assert_equal(fleet.sent[4], made[3])
+    assert_equal(fleet.sent[5], made[5])
     assert [entry for entry in fleet.log if entry[0] == "made by"] == [("made by", 2), ("made by", 3)]
 
 

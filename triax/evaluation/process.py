@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 from multiprocessing.connection import Connection
-from typing import Any
 
 from triax.evaluation.config import EvaluationConfig
 from triax.evaluation.evaluator import Evaluation, Evaluator, summarised
@@ -314,9 +313,8 @@ def _answer(*, evaluator: Evaluator, connection: Connection, status: WorkerStatu
         begun = True
         return False
 
-    played: Any = evaluator.play(
-        parameters=request.parameters, evaluation_seed=request.evaluation_seed, stop=note_beginning
-    )
+    played = evaluator.play(parameters=request.parameters, evaluation_seed=request.evaluation_seed, stop=note_beginning)
+    assert played is not None, "nobody stops it"
     # What the summary needs is imported at the first one, which is no part of the last step.
     status.enter(Phase.START)
     connection.send(summarised(played))

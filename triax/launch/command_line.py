@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import tyro
 
-from triax.exits import orderly_end
+from triax.exits import orderly_end, reading_usage
 from triax.launch.commands import Collect, LaunchCommand, ShowStatus
 from triax.launch.jobs import JobFunction, Sweep
 from triax.launch.running import RunHere
@@ -30,7 +30,8 @@ def main(*, jobs: JobFunction) -> None:
     """
     with orderly_end():
         sweep = Sweep.of(jobs)
-        command = tyro.extras.subcommand_cli_from_dict(
-            COMMANDS, description=f"Many experiments: {sweep.name}.", config=(tyro.conf.AvoidSubcommands,)
-        )
+        with reading_usage():
+            command = tyro.extras.subcommand_cli_from_dict(
+                COMMANDS, description=f"Many experiments: {sweep.name}.", config=(tyro.conf.AvoidSubcommands,)
+            )
         sys.exit(command.run(sweep=sweep))

@@ -18,7 +18,7 @@ import gymnasium
 import jax
 import numpy as np
 
-from triax.spaces import BoxLeaf, InvalidSet, SetLeaf, SpaceSpec, impossible_choices
+from triax.spaces import InvalidSet, SpaceSpec, impossible_choices
 from triax.trees import Tree
 
 LARGEST_REWARD = float(np.finfo(np.float32).max)
@@ -242,7 +242,7 @@ def close_environment(environment: gymnasium.Env[Any, Any]) -> None:
     """
     try:
         environment.close()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         warnings.warn(
             f"the environment's close() raised {type(error).__name__}: {error}; what it held open may stay so",
             stacklevel=2,
@@ -277,9 +277,9 @@ def stack_observations(*, environments: Sequence[SeededEnvironment], spec: Space
     for leaf_spec, leaf in pairs:
         if leaf.shape[1:] != leaf_spec.shape:
             _check_observation(environment=environments[0], spec=spec)
-        if isinstance(leaf_spec, BoxLeaf | SetLeaf) and not np.isfinite(leaf).all():
-            finite = np.isfinite(leaf).reshape(len(environments), -1).all(axis=1)
-            raise environments[int(np.argmin(finite))].non_finite("the observation is not finite")
+    broken = spec.non_finite_rows(inside)
+    if broken is not None:
+        raise environments[int(np.argmax(broken))].non_finite("the observation is not finite")
     return inside
 
 

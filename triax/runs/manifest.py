@@ -16,7 +16,7 @@ from triax.runs.files import FileSeal, seal_of, write_atomically
 MANIFEST_NAME = "manifest.json"
 COUNTERS_NAME = "counters.json"
 PART_SUFFIX = ".safetensors"
-_FORMAT = 1
+_FORMAT = 2
 
 
 class UnsoundFile(Exception):

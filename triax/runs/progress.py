@@ -67,6 +67,7 @@ class Progress:
         :param steps: the steps taken by them.
         """
         self._steps = steps
+        self._bar.update(self._task, completed=steps)
 
     def update(self, *, steps: int, note: str | None = None) -> None:
         """Say how far it is.

@@ -20,7 +20,7 @@ class MetricsRow:
 
     :param environment_steps: the environment steps taken so far.
     :param updates: the gradient steps taken so far.
-    :param policy_version: the number of the policy that was published last.
+    :param policy_version: the number of the newest policy that was made for the fleet.
     :param wall_seconds: the time that the run has trained, over all its lives.
     :param metrics: the metrics by name. None may have the name of one of the fields above.
     """

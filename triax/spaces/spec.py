@@ -100,18 +100,23 @@ class SpaceSpec:
             except ValueError as error:
                 raise ValueError(f"{path!r}: {error}" if path else str(error)) from error
 
-    def non_finite_rows(self, values: Tree) -> np.ndarray:
+    def non_finite_rows(self, values: Tree) -> np.ndarray | None:
         """Find the values of a batch that hold a number which is NaN or infinite.
 
         :param values: inside form, [B, ...].
-        :return: whether, [B].
+        :return: whether, of the first leaf that has such a number, [B]; None if none has.
         """
-        leaves = jax.tree.leaves(values) if isinstance(self.tree, dict | tuple) else [values]
-        found = np.zeros(len(leaves[0]), np.bool_)
-        for leaf_spec, leaf in zip(self.leaves(), leaves, strict=True):
-            if isinstance(leaf_spec, BoxLeaf | SetLeaf) and not np.isfinite(leaf).all():
-                found |= ~np.isfinite(leaf).reshape(len(leaf), -1).all(axis=1)
-        return found
+        if isinstance(self.tree, dict | tuple):
+            pairs = zip(self.leaves(), jax.tree.leaves(values), strict=True)
+        else:
+            pairs = zip((self.tree,), (values,), strict=True)
+        for leaf_spec, leaf in pairs:
+            if isinstance(leaf_spec, BoxLeaf | SetLeaf):
+                finite = np.isfinite(leaf)
+                if not finite.all():
+                    broken: np.ndarray = ~finite.reshape(len(leaf), -1).all(axis=1)
+                    return broken
+        return None
 
     def stack_to_inside(self, values: Sequence[Any]) -> Tree:
         """Convert values of the environment to one batch of the inside form.

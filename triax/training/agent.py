@@ -58,7 +58,7 @@ class Agent:
         else:
             inside = self.spec.observation.batch_to_inside(observation)
         broken = self.spec.observation.non_finite_rows(inside)
-        if broken.any():
+        if broken is not None:
             which = "" if batch_size is None else f" {int(np.argmax(broken))} of the batch"
             raise ValueError(f"the observation{which} is not finite: it has NaN or infinite numbers.")
         impossible = impossible_choices(

@@ -57,8 +57,9 @@ class LoopConfig:
     """How the training loop works; figures for speed and for learning come from the same settings."""
 
     updates_per_call: int = 8
-    """Replay: updates in one compiled call, after which there is a new policy. With 1 it is new for every update, as in
-    the literature, and each update takes longer, since a call has a time of its own."""
+    """Replay: updates in one compiled call. Environments in line act with the policy of the last call; with 1, a single
+    environment has a new policy in every step, as in the literature, and each update takes longer, since a call has a
+    time of its own. Workers have policies that are older, and send chunks of four steps at least."""
     ratio_tolerance: int = 0
     """Replay: how many updates may be made before the experience for them is there, and how many may be outstanding
     when more experience is taken in, beyond one call. With more than 0 neither side waits for short delays of the

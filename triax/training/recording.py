@@ -11,6 +11,7 @@ from triax.datasets import DatasetNotes, RecordedEpisode, check_recordable, writ
 from triax.environments import EnvironmentConfig
 from triax.environments.physics.wrapper import PHYSICS
 from triax.random import derive_generator, derive_seed, episode_seed
+from triax.rollout.seeded import close_environment
 from triax.training.agent import Agent
 
 
@@ -84,7 +85,7 @@ def record_dataset(
                 break
         write_dataset(id=dataset, episodes=recorded, environment=made, root=root, notes=notes)
     finally:
-        made.close()
+        close_environment(made)
     return tuple(float(np.sum(episode.rewards)) for episode in recorded)
 
 

@@ -283,8 +283,8 @@ def _train(
         else:
             counters: Any = store.counters(checkpoint)
             state = store.load(steps=checkpoint, part=TRAINING_PART, template=parts.loop.state(), exact_shapes=False)
-            store.discard_after(checkpoint)
             trainer.restore(state=state, counters=counters)
+            store.discard_after(checkpoint)
             logs.cut_back(LogLengths.from_json(counters["logs"]), environment_steps=parts.loop.steps)
             progress.begin_at(steps=parts.loop.steps)
             begun = f"resumed from checkpoint {checkpoint}"

@@ -133,15 +133,16 @@ class ReplayLoop(FleetLoop):
             if self.fleet.is_concurrent and unpublished >= MOST_UNPUBLISHED:
                 self._announce()
                 unpublished = 0
-        if self.fleet.is_concurrent and unpublished > 0:
-            self._announce()
         if not metrics:
             # Experience has come since these were drawn: draw again, so that a resumed run draws the same.
             self._prepared = None
-        has_new_statistics = chunks and self.learner.ingests and self.acting_mode() is not ActionMode.RANDOM
-        if (metrics and not self.fleet.is_concurrent) or (has_new_statistics and not metrics):
-            # Also where experience has changed the statistics alone: a resumed run acts with those of its checkpoint.
+            if chunks and self.learner.ingests and self.acting_mode() is not ActionMode.RANDOM:
+                # It has changed the statistics alone: a resumed run acts with those of its checkpoint.
+                self.publish()
+        elif not self.fleet.is_concurrent:
             self.publish()
+        elif unpublished > 0:
+            self._announce()
         episodes = tuple(episode for chunk in chunks for episode in chunk.episodes)
         return Iteration(metrics=tuple(metrics), episodes=episodes, policy_lags=lags, policy_ages=tuple(ages))
 
