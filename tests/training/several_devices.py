@@ -174,7 +174,7 @@ def split_sequences() -> dict[str, Any]:
         is_last=np.zeros(rows, bool),
         extras={},
     )
-    origin = assemble(RowOrigin, **{name: np.zeros(one, np.int32) for name in ("source", "task", "slot", "generation")})
+    origin = assemble(RowOrigin, **{field.name: np.zeros(one, np.int32) for field in dataclasses.fields(RowOrigin)})
     batches = assemble(Sequences, rows=trajectory, mask=np.zeros(rows, bool), weight=np.zeros(one), origin=origin)
     split: Any = placement_of("cpu:0,1,2,3").split_batches(batches)
     leaves: dict[str, Any] = leaves_by_path(split)
