@@ -69,7 +69,6 @@ def test_each_mistake_is_one_message(run: Callable[..., Outcome]) -> None:
         (("run", "--folder", "f"), twins, "two jobs have the name 'job-0'"),
         (("slurm", "--folder", "f"), jobs, "there is no Slurm on this machine"),
         (("collect", "--folder", "f"), jobs, "has been evaluated yet"),
-        (("run", "--cores", "-2"), jobs, "--cores -2 must be more than 0"),
     ):
         said = run(*words, function=function)
         assert said.code == 1
@@ -79,6 +78,22 @@ def test_each_mistake_is_one_message(run: Callable[..., Outcome]) -> None:
     # Nothing is written down as submitted, either.
     assert not list(Path("f/slurm").iterdir())
     assert run("run", "--no-such-option").code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("run", "--cores", "-2"), "--cores -2 must be more than 0"),
+        (("run", "--cores", "0"), "--cores 0 must be more than 0"),
+        (("slurm", "--minutes", "0"), "--minutes 0 must be more than 0"),
+        (("slurm", "--memory-gb", "-1"), "--memory-gb -1.0 must be more than 0"),
+    ],
+)
+def test_values_out_of_range_are_wrong_usage(words: tuple[str, ...], message: str, run: Callable[..., Outcome]) -> None:
+    said = run(*words)
+    assert said.code == 2
+    assert message in said.err
+    assert "Traceback" not in said.err
 
 
 def test_a_second_launch_into_a_folder_is_refused(run: Callable[..., Outcome]) -> None:

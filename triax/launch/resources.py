@@ -23,6 +23,17 @@ def cores_of(jobs: Sequence[Job]) -> int:
     return max(1 if rollout.backend == "inline" else 1 + rollout.workers for rollout in rollouts)
 
 
+def check_positive(**options: float | None) -> None:
+    """Refuse options that are not above 0.
+
+    :param options: by name; None where one is not given.
+    :raises LaunchError: if one is 0 or less.
+    """
+    for name, value in options.items():
+        if value is not None and value <= 0:
+            raise LaunchError(f"--{name.replace('_', '-')} {value} must be more than 0.")
+
+
 def slots(*, cores: int, memory_gb: float | None, jobs: int | None) -> tuple[Cores, ...]:
     """Divide the machine.
 
@@ -35,9 +46,7 @@ def slots(*, cores: int, memory_gb: float | None, jobs: int | None) -> tuple[Cor
     :return: the cores of each job that runs at once.
     :raises LaunchError: if a figure is out of range, or one job takes more memory than there is.
     """
-    for name, value in (("cores", cores), ("memory-gb", memory_gb), ("jobs", jobs)):
-        if value is not None and value <= 0:
-            raise LaunchError(f"--{name} {value} must be more than 0.")
+    check_positive(cores=cores, memory_gb=memory_gb, jobs=jobs)
     free = sorted(os.sched_getaffinity(0))
     count = max(1, len(free) // cores) if jobs is None else jobs
     left = available_bytes()

@@ -10,7 +10,7 @@ from triax.launch.commands import Start, call_of, counted
 from triax.launch.folder import LaunchFolder
 from triax.launch.jobs import Job, Sweep
 from triax.launch.pool import run_pool
-from triax.launch.resources import cores_of, slots
+from triax.launch.resources import check_positive, cores_of, slots
 from triax.launch.survey import survey
 from triax.launch.view import TerminalView
 from triax.training.interrupts import StopRequest
@@ -26,6 +26,10 @@ class RunHere(Start):
     """That a job takes; by default one, and one for each worker process of the experiment that has most."""
     memory_gb: float | None = None
     """That a job takes; by default memory is not asked about."""
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        check_positive(jobs=self.jobs, cores=self.cores, memory_gb=self.memory_gb)
 
     def run(self, *, sweep: Sweep) -> int:
         """Run them, and wait for all."""

@@ -6,7 +6,7 @@ from typing import Any
 from triax.launch.commands import Start, call_of, counted
 from triax.launch.errors import LaunchError
 from triax.launch.jobs import Sweep
-from triax.launch.resources import cores_of
+from triax.launch.resources import check_positive, cores_of
 from triax.launch.slurm import Task, check_array, submit
 from triax.launch.submissions import write_submission
 from triax.launch.survey import survey
@@ -41,10 +41,13 @@ class SubmitToSlurm(Start):
 
     def __post_init__(self) -> None:
         """Check the values."""
-        for name in ("minutes", "at_once", "at_most", "cpus", "memory_gb"):
-            value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise LaunchError(f"--{name.replace('_', '-')} {value} must be more than 0.")
+        check_positive(
+            minutes=self.minutes,
+            at_once=self.at_once,
+            at_most=self.at_most,
+            cpus=self.cpus,
+            memory_gb=self.memory_gb,
+        )
         if not 0 <= self.grace_seconds < 60 * self.minutes:
             raise LaunchError(
                 f"--grace-seconds {self.grace_seconds} must be less than the time limit, --minutes {self.minutes}."

@@ -270,11 +270,7 @@ def stack_observations(*, environments: Sequence[SeededEnvironment], spec: Space
         for environment in environments:
             _check_observation(environment=environment, spec=spec)
         raise
-    if isinstance(spec.tree, dict | tuple):
-        pairs = list(zip(spec.leaves(), jax.tree.leaves(inside), strict=True))
-    else:
-        pairs = [(spec.tree, inside)]
-    for leaf_spec, leaf in pairs:
+    for leaf_spec, leaf in spec.with_leaves(inside):
         if leaf.shape[1:] != leaf_spec.shape:
             _check_observation(environment=environments[0], spec=spec)
     broken = spec.non_finite_rows(inside)

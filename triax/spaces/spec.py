@@ -100,17 +100,23 @@ class SpaceSpec:
             except ValueError as error:
                 raise ValueError(f"{path!r}: {error}" if path else str(error)) from error
 
+    def with_leaves(self, values: Tree) -> list[tuple[Leaf, Any]]:
+        """List the leaves, each with its array.
+
+        :param values: inside form.
+        :return: pairs, in the order of :meth:`leaves`.
+        """
+        if isinstance(self.tree, dict | tuple):
+            return list(zip(self.leaves(), jax.tree.leaves(values), strict=True))
+        return [(self.tree, values)]  # without JAX's way through trees, which a step of an environment would feel
+
     def non_finite_rows(self, values: Tree) -> np.ndarray | None:
         """Find the values of a batch that hold a number which is NaN or infinite.
 
         :param values: inside form, [B, ...].
         :return: whether, of the first leaf that has such a number, [B]; None if none has.
         """
-        if isinstance(self.tree, dict | tuple):
-            pairs = zip(self.leaves(), jax.tree.leaves(values), strict=True)
-        else:
-            pairs = zip((self.tree,), (values,), strict=True)
-        for leaf_spec, leaf in pairs:
+        for leaf_spec, leaf in self.with_leaves(values):
             if isinstance(leaf_spec, BoxLeaf | SetLeaf):
                 finite = np.isfinite(leaf)
                 if not finite.all():

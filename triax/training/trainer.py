@@ -95,7 +95,7 @@ class Trainer:
         self._wall_seconds_before = 0.0
         self._started = time.monotonic()
         self._finished: str | None = None
-        self._said_too_often = False
+        self._said_fall_together = False
 
     def run(self) -> TrainingOutcome:
         """Train until the steps are used up, a stop condition holds, or a signal comes.
@@ -198,11 +198,11 @@ class Trainer:
         return self._evaluating.advance(now=now, at_end=at_end)
 
     def _say_if_evaluations_fall_together(self) -> None:
-        if self._evaluating is None or self._said_too_often:
+        if self._evaluating is None or self._said_fall_together:
             return
         points = self._evaluating.schedule.points(steps=self._loop.steps)
         if points > 1:
-            self._said_too_often = True
+            self._said_fall_together = True
             self._progress.say(
                 f"warning: evaluation.interval={self._experiment.evaluation.interval} is shorter than an iteration of "
                 f"training: {points} evaluations fall together at {self._loop.steps:,}, where one is made for all of "
