@@ -24,7 +24,7 @@ from typing import Any
 
 from curves import compare
 from learning import summarise, train_seed
-from seeds import for_each_seed, read_rows
+from seeds import add_seeds, for_each_seed, read_rows, seed_options, seeds_of
 from settings import commit, description_of, experiment_of
 
 from triax.runs import RunDirectory, environment_description, read_metrics
@@ -82,7 +82,7 @@ def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", help="of a file in experiments/, without .py")
-    parser.add_argument("--seeds", type=int, default=5, help="seeds 0 to this, less one (default: 5)")
+    add_seeds(parser, default=5)
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time, a core each if several (default: 1)")
     parser.add_argument("--timed", type=int, default=0, help="rounds of timing, instead of curves (default: none)")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "asynchronous", help="folder of run directories")
@@ -100,8 +100,9 @@ def main() -> None:
     def train(seed: int, pin: list[str]) -> Path:
         return train_seed(name=known.name, seed=seed, runs=known.runs, pin=pin, options=options)
 
-    directories = for_each_seed(seeds=known.seeds, jobs=known.jobs, work=train)
-    summarise(name=known.name, directories=directories, options=options, output=output)
+    seeds = seeds_of(known)
+    directories = for_each_seed(seeds=seeds, jobs=known.jobs, work=train)
+    summarise(name=known.name, directories=directories, options=[*seed_options(seeds), *options], output=output)
     random = {row["experiment"]: row["mean"] for row in read_rows(known.results / "random_policy.jsonl")[1:]}
     document = compare(
         name=known.name,
@@ -112,7 +113,7 @@ def main() -> None:
         output=output / f"{known.name}_compared.png",
         baseline=random[known.name],
     )
-    document["command"] = f"python benchmarks/asynchronous.py {known.name} --seeds {known.seeds}"
+    document["command"] = " ".join(["python benchmarks/asynchronous.py", known.name, *seed_options(seeds)])
     (output / f"{known.name}_compared.json").write_text(json.dumps(document, indent=1) + "\n")
     print(json.dumps(document, indent=1))
 

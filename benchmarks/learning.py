@@ -16,7 +16,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from seeds import for_each_seed, write_rows
+from seeds import add_seeds, for_each_seed, seed_options, seeds_of, write_rows
 from settings import commits_of, experiment_of, is_done, mark_done
 
 from triax.runs import RunDirectory, compare_runs, environment_description, read_evaluations
@@ -77,10 +77,10 @@ def summarise(*, name: str, directories: list[Path], options: list[str], output:
 
     :param name: of the experiment.
     :param directories: of the runs, one a seed.
-    :param options: with which they were trained.
+    :param options: of this script, with which they were made.
     :param output: the folder of results.
     """
-    command = " ".join(["python benchmarks/learning.py", name, "--seeds", str(len(directories)), *options])
+    command = " ".join(["python benchmarks/learning.py", name, *options])
     rows = [settings_row(name=name, directories=directories, command=command)]
     for directory in directories:
         run = RunDirectory.open(directory)
@@ -99,7 +99,7 @@ def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", help="of a file in experiments/, without .py")
-    parser.add_argument("--seeds", type=int, default=5, help="seeds 0 to this, less one (default: 5)")
+    add_seeds(parser, default=5)
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time, a core each if several (default: 1)")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "learning", help="folder of the run directories")
     parser.add_argument("--output", type=Path, default=ROOT / "results", help="folder of the results")
@@ -108,7 +108,9 @@ def main() -> None:
     def train(seed: int, pin: list[str]) -> Path:
         return train_seed(name=known.name, seed=seed, runs=known.runs, pin=pin, options=options)
 
-    directories = for_each_seed(seeds=known.seeds, jobs=known.jobs, work=train)
+    seeds = seeds_of(known)
+    directories = for_each_seed(seeds=seeds, jobs=known.jobs, work=train)
+    options = [*seed_options(seeds), *options]
     summarise(name=known.name, directories=directories, options=options, output=known.output)
 
 

@@ -15,7 +15,7 @@ import subprocess
 from pathlib import Path
 
 from curves import compare
-from seeds import for_each_seed, read_rows, write_rows
+from seeds import add_seeds, for_each_seed, read_rows, seed_options, seeds_of, write_rows
 
 ROOT = Path(__file__).resolve().parents[1]
 SAC = ["--algorithm", "sac", "--warmup", "1000", "--steps", "50000", "--evaluation-interval", "2500"]
@@ -45,7 +45,7 @@ def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", choices=sorted(PEERS), help="of the experiment")
-    parser.add_argument("--seeds", type=int, default=8, help="seeds 0 to this, less one (default: 8)")
+    add_seeds(parser, default=8)
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time, a core each if several (default: 1)")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "peer", help="folder of the peer's rows")
     parser.add_argument("--output", type=Path, default=ROOT / "results", help="folder of the results")
@@ -56,7 +56,8 @@ def main() -> None:
         train_peer(name=arguments.name, seed=seed, output=path, pin=pin)
         return path
 
-    paths = for_each_seed(seeds=arguments.seeds, jobs=arguments.jobs, work=train)
+    seeds = seeds_of(arguments)
+    paths = for_each_seed(seeds=seeds, jobs=arguments.jobs, work=train)
     peers = [row for path in paths for row in read_rows(path)]
     write_rows(arguments.output / f"{arguments.name}_peer.jsonl", peers)
     ours = read_rows(arguments.output / f"{arguments.name}.jsonl")
@@ -65,7 +66,7 @@ def main() -> None:
         curves={"triax": ours, "sbx": peers},
         output=arguments.output / f"{arguments.name}_compared.png",
     )
-    document["command"] = f"python benchmarks/learning_peer.py {arguments.name} --seeds {arguments.seeds}"
+    document["command"] = " ".join(["python benchmarks/learning_peer.py", arguments.name, *seed_options(seeds)])
     (arguments.output / f"{arguments.name}_compared.json").write_text(json.dumps(document, indent=1) + "\n")
     print(json.dumps(document, indent=1))
 

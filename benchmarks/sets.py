@@ -121,7 +121,7 @@ def main() -> None:
             folder = known.runs / f"objects-{trained_on}"
             return train_seed(name=EXPERIMENT, seed=seed, runs=folder, pin=pin, options=options)
 
-        directories = for_each_seed(seeds=known.seeds, jobs=known.jobs, work=train)
+        directories = for_each_seed(seeds=range(known.seeds), jobs=known.jobs, work=train)
         settings = settings_row(name=EXPERIMENT, directories=directories, command=command)
         rows.append({**settings, "trained_on": trained_on})
         for seed, run in enumerate(directories):
