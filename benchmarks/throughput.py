@@ -337,6 +337,89 @@ def advice(*, waiting: float, share: float, environment: float, policy: float) -
     )
 
 
+class Table:
+    """Rows, printed as they are measured.
+
+    :ivar rows: what was shown.
+    """
+
+    def __init__(self) -> None:
+        """Begin with no rows."""
+        self.rows: list[dict[str, Any]] = []
+
+    def show(self, part: str, *, rate: float, **more: Any) -> None:
+        """Add a row.
+
+        :param part: what was measured.
+        :param rate: of it, a second.
+        :param more: what else is to be said.
+        """
+        self.rows.append({"part": part, "rate": round(rate, 1), **more})
+        rest = "".join(f"  {name} {value}" for name, value in more.items())
+        print(f"{part:<28}{rate:>12,.0f} / s{rest}", flush=True)
+
+
+def measure_collection(
+    bench: Bench, *, table: Table, environment: float, workers: list[int], environments: list[int]
+) -> dict[int, float]:
+    """Measure the policy and collecting, for each number of environments.
+
+    :param bench: what is measured.
+    :param table: where it is shown.
+    :param environment: steps a second of the environment alone.
+    :param workers: numbers of workers.
+    :param environments: numbers of environments of a worker.
+    :return: actions a second of the policy alone, by the number of environments.
+    """
+    bare: dict[int, float] = {}
+    policies: dict[int, float] = {}
+    for count in environments:
+        policy = policies[count] = as_in_a_worker(bare_policy, bench, environments=count)
+        table.show("policy alone", rate=policy, environments=count)
+        table.show("one after the other", rate=1.0 / (1.0 / environment + 1.0 / policy), environments=count)
+        bare[count] = as_in_a_worker(bare_loop, bench, environments=count)
+        table.show("bare loop", rate=bare[count], environments=count)
+        table.show("bare loop, JAX's dispatch", rate=bare_loop(bench, environments=count), environments=count)
+        rate = collection(bench, environments_per_worker=count)
+        table.show("collection in line", rate=rate, environments=count, share=round(rate / bare[count], 2))
+    for number, count in itertools.product(workers, environments):
+        rate = collection(bench, backend="processes", workers=number, environments_per_worker=count)
+        share = round(rate / bare[count], 2)
+        table.show("collection by workers", rate=rate, workers=number, environments=count, share=share)
+    return policies
+
+
+def measure_whole(
+    bench: Bench, *, table: Table, workers: list[int], environments: list[int]
+) -> tuple[dict[str, float], int]:
+    """Measure updates alone, and training in line and with each number of workers and environments.
+
+    :param bench: what is measured.
+    :param table: where it is shown.
+    :param workers: numbers of workers.
+    :param environments: numbers of environments of a worker.
+    :return: what :func:`whole_loop` found where it was fastest, and how many environments a worker had there.
+    """
+    experiment = bench.experiment()
+    updates = updates_meter(experiment, updates_per_call=experiment.loop.updates_per_call)
+    table.show("updates alone", rate=updates(round(200 * bench.seconds)))
+    found = whole_loop(bench, updates=updates)
+    table.show("the whole, in line", rate=found["rate"], **_rounded(found))
+    best, best_count = found, environments[0]
+    for number, count in itertools.product(workers, environments):
+        rollout = {"backend": "processes", "workers": number, "environments_per_worker": count}
+        found = whole_loop(bench, updates=updates, **rollout)
+        shown = {"workers": number, "environments": count, **_rounded(found)}
+        table.show("the whole, with workers", rate=found["rate"], **shown)
+        if found["rate"] > best["rate"]:
+            best, best_count = found, count
+    return best, best_count
+
+
+def _rounded(found: dict[str, float]) -> dict[str, float]:
+    return {name: round(found[name], 3) for name in ("share", "waiting")}
+
+
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -349,61 +432,22 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="a file of JSON rows to append to")
     arguments = parser.parse_args()
     bench = Bench(environment=arguments.environment, seconds=arguments.seconds)
-    rows: list[dict[str, Any]] = []
-
-    def show(part: str, *, rate: float, **more: Any) -> None:
-        rows.append({"part": part, "rate": round(rate, 1), **more})
-        rest = "".join(f"  {name} {value}" for name, value in more.items())
-        print(f"{part:<28}{rate:>12,.0f} / s{rest}", flush=True)
-
+    counts = {"workers": arguments.workers, "environments": arguments.environments}
+    table = Table()
     environment = bare_environment(bench)
-    show("environment alone", rate=environment)
-    together: dict[int, float] = {}
-    policies: dict[int, float] = {}
-
-    def show_collection(part: str, *, rate: float, environments: int, **more: Any) -> None:
-        show(part, rate=rate, **more, environments=environments, share=round(rate / together[environments], 2))
-
-    for count in arguments.environments:
-        policy = policies[count] = as_in_a_worker(bare_policy, bench, environments=count)
-        show("policy alone", rate=policy, environments=count)
-        show("one after the other", rate=1.0 / (1.0 / environment + 1.0 / policy), environments=count)
-        together[count] = as_in_a_worker(bare_loop, bench, environments=count)
-        show("bare loop", rate=together[count], environments=count)
-        show("bare loop, JAX's dispatch", rate=bare_loop(bench, environments=count), environments=count)
-        collected = collection(bench, environments_per_worker=count)
-        show_collection("collection in line", rate=collected, environments=count)
-    for workers in arguments.workers:
-        for count in arguments.environments:
-            collected = collection(bench, backend="processes", workers=workers, environments_per_worker=count)
-            show_collection("collection by workers", rate=collected, workers=workers, environments=count)
+    table.show("environment alone", rate=environment)
+    policies = measure_collection(bench, table=table, environment=environment, **counts)
     for part, rate in replay_rates(bench).items():
-        show(f"replay: {part}", rate=rate)
-    experiment = bench.experiment()
-    meter = updates_meter(experiment, updates_per_call=experiment.loop.updates_per_call)
-    show("updates alone", rate=meter(round(200 * bench.seconds)))
-    kinds: list[dict[str, Any]] = [{}]
-    for workers in arguments.workers:
-        for count in arguments.environments:
-            kinds.append({"backend": "processes", "workers": workers, "environments_per_worker": count})
-    best: dict[str, float] = {"rate": 0.0}
-    acting = policies[arguments.environments[0]]
-    for kind in kinds:
-        found = whole_loop(bench, updates=meter, **kind)
-        shown = {name: round(found[name], 3) for name in ("share", "waiting")}
-        place = "with workers" if kind else "in line"
-        more = {"workers": kind["workers"], "environments": kind["environments_per_worker"]} if kind else {}
-        show(f"the whole, {place}", rate=found["rate"], **more, **shown)
-        if found["rate"] > best["rate"]:
-            best, acting = found, policies[kind.get("environments_per_worker", arguments.environments[0])]
-    conclusion = advice(waiting=best["waiting"], share=best["share"], environment=environment, policy=acting)
+        table.show(f"replay: {part}", rate=rate)
+    best, count = measure_whole(bench, table=table, **counts)
+    conclusion = advice(waiting=best["waiting"], share=best["share"], environment=environment, policy=policies[count])
     print(conclusion)
     if arguments.output is not None:
         document = {
             "command": f"python benchmarks/throughput.py {shlex.join(sys.argv[1:])}",
             "environment": arguments.environment,
             "date": date.today().isoformat(),
-            "rows": rows,
+            "rows": table.rows,
             "conclusion": conclusion,
             "machine": environment_description().to_json(),
         }
