@@ -130,6 +130,7 @@ def test_write_fails(tmp_path: Path) -> None:
         message = str(caught.value)
         assert str(tmp_path / str(steps)) in message
         assert os.strerror(errno.EFBIG) in message
+        assert "it takes 0.4 MiB" in message
         assert "MiB are free" in message
         assert "there are 1, 2" in message
         assert snapshot(tmp_path) == before

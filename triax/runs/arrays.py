@@ -62,6 +62,11 @@ class LeafType:
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
 
+    @property
+    def size(self) -> int:
+        """How many bytes it takes."""
+        return self.dtype.itemsize * math.prod(self.shape)
+
     def __str__(self) -> str:
         return f"{self.dtype.name}[{', '.join(map(str, self.shape))}]"
 
@@ -122,7 +127,7 @@ def encode_leaves(leaves: Mapping[str, Any]) -> Iterator[bytes | memoryview]:
     header: dict[str, object] = {}
     begin = 0
     for name in order:
-        end = begin + math.prod(types[name].shape) * types[name].dtype.itemsize
+        end = begin + types[name].size
         shape, code = list(types[name].shape), _CODE_OF_DTYPE[types[name].dtype]
         header[name] = {"dtype": code, "shape": shape, "data_offsets": [begin, end]}
         begin = end

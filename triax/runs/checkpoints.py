@@ -264,19 +264,22 @@ class CheckpointStore:
             self._folders.put_in_place(steps)
         except OSError as error:
             self._folders.abandon(steps)
-            raise CheckpointFailed(self._failure(steps=steps, error=error)) from error
+            raise CheckpointFailed(self._failure(content=content, error=error)) from error
         except BaseException:
             self._folders.abandon(steps)
             raise
 
-    def _failure(self, *, steps: int, error: OSError) -> str:
-        where = self.directory / str(steps)
+    def _failure(self, *, content: CheckpointContent, error: OSError) -> str:
+        where = self.directory / str(content.steps)
         try:
             free = f"{shutil.disk_usage(self.directory).free / 2**20:,.1f} MiB are free there"
         except OSError:
             free = "the free space there is unknown"
         existing = self._folders.existing() if self.steps() else "there was none before it"
-        return f"checkpoint {where} could not be written: {os.strerror(error.errno or 0)}; {free}; {existing}"
+        return (
+            f"checkpoint {where} could not be written: {os.strerror(error.errno or 0)}; it takes "
+            f"{content.size / 2**20:,.1f} MiB, and {free}; {existing}"
+        )
 
     def _raise_damaged(self, *, steps: int, error: UnsoundFile) -> NoReturn:
         if steps not in self._folders.all():

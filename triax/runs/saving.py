@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from triax.runs.arrays import Tree, encode_leaves, leaf_type, named_leaves
+from triax.runs.arrays import LeafType, Tree, encode_leaves, leaf_type, named_leaves
 from triax.runs.files import JSON, encode_json, write_synced
 from triax.runs.folders import CheckpointFolders, remove_unlisted
 from triax.runs.manifest import COUNTERS_NAME, Manifest, UnsoundFile, part_file, read_manifest
@@ -48,9 +48,12 @@ class CheckpointContent:
         if not agent or not set(agent) <= set(parts):
             raise ValueError(f"the agent's parts {agent} have to be one or more of the parts {parts}")
         encode_json(self.counters, path="counters")
-        for part, tree in self.parts.items():
-            for name, leaf in named_leaves(tree).items():
-                leaf_type(leaf, name=f"{part}: {name}")
+        self._leaf_types()
+
+    @property
+    def size(self) -> int:
+        """How many bytes its arrays take."""
+        return sum(leaf.size for leaf in self._leaf_types())
 
     def write(self, folder: Path) -> None:
         """Write all files into a folder, the manifest last, and wait until the disk has them.
@@ -72,6 +75,13 @@ class CheckpointContent:
             needs=tuple(sorted(self.needs)),
             files=files,
         ).write(folder)
+
+    def _leaf_types(self) -> list[LeafType]:
+        return [
+            leaf_type(leaf, name=f"{part}: {name}")
+            for part, tree in self.parts.items()
+            for name, leaf in named_leaves(tree).items()
+        ]
 
 
 def finite_score(score: float | None) -> float | None:
