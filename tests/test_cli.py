@@ -100,6 +100,8 @@ def test_train_leaves_a_run_that_all_commands_take(run: Callable[..., Outcome]) 
     evaluated = run("evaluate", "a", "--episodes", "3", experiment=None)
     assert "mean return" in evaluated.out, evaluated.err
     assert "plot: a/plots" in run("plot", "a", experiment=None).out
+    assert "plot: a.png" in run("plot", "a", "--output", "a.png", experiment=None).out
+    assert Path("a.png").stat().st_size > 1000
     again = run("resume", "--run-directory", "a")  # It is done; nothing more happens.
     assert again.code == 0
     assert "60 / 60 steps (100 %)" in again.out

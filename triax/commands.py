@@ -218,20 +218,21 @@ class PlotRuns:
     """One, or several; those of one experiment count as its seeds."""
     statistic: Literal["mean", "iqm"] = "iqm"
     """Over seeds: the mean, or the interquartile mean."""
-    output: Path = Path("comparison.png")
-    """The picture, for several runs."""
+    output: Path | None = None
+    """The picture; by default comparison.png for several runs. One run has plots in its directory by default."""
 
     def __call__(self) -> None:
         """Plot, print a table, and say where the plot is."""
         # One that is named twice, as by two patterns of a shell, is one seed.
         paths = list({path.resolve(): path for path in self.run_directories}.values())
-        if len(paths) == 1:
+        if len(paths) == 1 and self.output is None:
             Plot().run(run_directory=paths[0])
             return
+        output = self.output or Path("comparison.png")
         runs = [RunDirectory.open(path) for path in paths]
-        for row in compare_runs(runs, statistic=self.statistic, output=self.output):
+        for row in compare_runs(runs, statistic=self.statistic, output=output):
             print(row.sentence(statistic=self.statistic))
-        print(f"plot: {self.output}")
+        print(f"plot: {output}")
 
 
 def _check_at_least(**values: tuple[int, int]) -> None:
