@@ -25,6 +25,7 @@ import triax
 from triax import cli, commands
 from triax.datasets import DatasetConfig
 from triax.environments.probes import ActionProbe, NanProbe, RaisingProbe
+from triax.exits import WRONG_USAGE
 from triax.options import code_only
 from triax.programs import installed
 
@@ -109,6 +110,12 @@ def test_train_leaves_a_run_that_all_commands_take(run: Callable[..., Outcome]) 
     assert run("train", "--run-directory", "b").code == 0
     assert "2 seeds" in run("plot", "a", "b", "b/", experiment=None).out
     assert Path("comparison.png").stat().st_size > 1000
+
+
+def test_plot_asks_for_a_run(run: Callable[..., Outcome]) -> None:
+    asked = run("plot", experiment=None)
+    assert asked.code == WRONG_USAGE
+    assert "name the run directory" in asked.err
 
 
 def test_the_module_is_the_command() -> None:

@@ -221,6 +221,11 @@ class PlotRuns:
     output: Path | None = None
     """The picture; by default comparison.png for several runs. One run has plots in its directory by default."""
 
+    def __post_init__(self) -> None:
+        """Check the values."""
+        if not self.run_directories:
+            raise ValueError("name the run directory to plot, or several to compare.")
+
     def __call__(self) -> None:
         """Plot, print a table, and say where the plot is."""
         # One that is named twice, as by two patterns of a shell, is one seed.
