@@ -13,7 +13,7 @@ experiment = triax.Experiment(
     name="pendulum_online_supervised",
     learner=triax.OnlineSupervisedConfig(expert=triax.ExpertRun(run=Path("runs/expert")), steps=8, batch_size=64),
     environment=triax.EnvironmentConfig(id="Pendulum-v1"),
-    rollout=triax.RolloutConfig(environments_per_worker=8),
+    rollout=triax.RolloutConfig(backend="processes", environments_per_worker=8),
     total_steps=100_000,
     evaluation=triax.EvaluationConfig(interval=10_000, episodes=20, environments=20),
 )

@@ -24,8 +24,9 @@ def test_the_table_of_traps_names_the_tests_that_there_are() -> None:
     for number, row in rows.items():
         named = set(re.findall(r"`(test_\w+)`", row))
         assert named <= defined
-        assert {name for name in defined if name.startswith(f"test_trap_{int(number):02}_")} <= named
-        assert named or " none: " in row
+        found_by_name = {name for name in defined if f"trap_{int(number):02}_" in name}
+        assert found_by_name <= named
+        assert found_by_name or " none: " in row
 
 
 def test_trap_42_every_test_is_run_before_a_change_is_accepted() -> None:

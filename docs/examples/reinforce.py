@@ -1,4 +1,6 @@
-"""An algorithm from outside the package: REINFORCE (Williams 1992) with the mean return as its baseline.
+"""An algorithm written outside of the package: REINFORCE (Williams 1992) with the mean return as its baseline.
+
+The package has a fuller one, ``triax.ReinforceConfig``; this one shows how little it takes.
 
 Run it like any experiment: python docs/examples/reinforce.py train
 """
@@ -193,7 +195,7 @@ class ReinforcePolicy:
 
 
 experiment = triax.Experiment(
-    name="cart_pole_reinforce",
+    name="cart_pole_outside_reinforce",
     learner=ReinforceConfig(optimizer=triax.OptimizerConfig(learning_rate=3e-3)),
     environment=triax.EnvironmentConfig(id="CartPole-v1"),
     rollout=triax.RolloutConfig(environments_per_worker=8),

@@ -152,7 +152,7 @@ def test_trap_20_actions_differ_between_seeds_environments_and_steps_and_not_bet
 
 
 @pytest.mark.parametrize("environment_id", ["Pendulum-v1", "HalfCheetah-v5"])
-def test_trap_22_and_37_resuming_in_the_middle_of_an_episode_is_exact(environment_id: str) -> None:
+def test_trap_22_trap_37_resuming_in_the_middle_of_an_episode_is_exact(environment_id: str) -> None:
     def make() -> "gymnasium.Env[Any, Any]":
         return gymnasium.make(environment_id, max_episode_steps=60)
 

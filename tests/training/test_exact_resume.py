@@ -85,7 +85,7 @@ def test_trap_22_stopped_at_ten_random_moments_it_ends_with_the_same_bits(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["mixed_sets", "ppo", "a2c", "stream_ac", "bc"])
-def test_a_run_stopped_twice_ends_with_the_same_bits(
+def test_trap_29_trap_40_a_run_stopped_twice_ends_with_the_same_bits(
     name: str, reference: Callable[[str], Path], workplace: Path
 ) -> None:
     run = workplace / f"twice-{name}"
