@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import triax
-from triax.environments.probes import ActionObservationProbe, EndlessRewardProbe
+from triax.environments.probes import ActionObservationProbe, ConstantRewardProbe, EndlessRewardProbe
 from triax.learners.a2c import A2C, A2CConfig
 from triax.learners.actor_critic import (
     ActorCritic,
@@ -39,7 +39,7 @@ from triax.learners.terms import LinearSchedule, weighted_sum
 from triax.networks import Bernoulli, MLPConfig, NetworkConfig
 from triax.spaces import space_spec
 from triax.training.building import Parts, build
-from triax.trees import Tree
+from triax.trees import Tree, replace
 from triax.types import Trajectory
 
 QUICK = {"xla_backend_optimization_level": 0}
@@ -103,6 +103,9 @@ def test_reverse_and_forward_kl_are_penalties_by_hand() -> None:
     np.testing.assert_allclose(total, -1.4 + 2.0 * 0.1927447, rtol=1e-5)
     np.testing.assert_allclose(reported["approximate_kl"], 0.2231436, rtol=1e-5)
     assert ApproximateKL(weight=0.0) in config.terms
+    total, reported = _terms(dataclasses.replace(config, further_terms=(ApproximateKL(weight=2.0),)))
+    np.testing.assert_allclose(total, -1.4 + 2.0 * 0.2231436, rtol=1e-5)
+    np.testing.assert_allclose(reported["approximate_kl"], 0.2231436, rtol=1e-5)
 
 
 def _chunk() -> Trajectory:
@@ -238,6 +241,21 @@ def test_trap_11_reward_one_for_ever_is_worth_its_closed_form_in_chunks_and_on_a
     assert isinstance(parts.learner, ActorCritic)
     critic = parts.learner.critic.bind(parameters=parts.loop.learner_state.networks.parameters.critic)
     assert float(critic(jnp.zeros((1, 1)))[0]) == pytest.approx(5.0, abs=0.4)
+
+
+def test_a_row_without_an_action_moves_nothing() -> None:
+    # Episodes of one step: every second row of the stream is a final observation, and no update is made for it.
+    parts = _run(
+        A2CConfig(steps=1, actor=SMALL, critic=SMALL),
+        steps=6,
+        environments=1,
+        environment=triax.EnvironmentConfig(factory=ConstantRewardProbe),
+    )
+    assert parts.loop.counters.updates == 6
+    learner = _built(A2CConfig(actor=SMALL, critic=SMALL))
+    _, rows = learner.ingest(state=learner.initial_state(key=jax.random.key(0)), chunk=_chunk())
+    assert learner.learns_from(batch=rows)
+    assert not learner.learns_from(batch=replace(rows, valid=jnp.zeros_like(rows.valid)))
 
 
 @pytest.mark.slow

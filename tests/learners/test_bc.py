@@ -20,6 +20,7 @@ from triax.learners.registry import registered
 from triax.networks import Bernoulli, Categorical, Joint, MLPConfig, NetworkConfig, RunningMoments, SquashedGaussian
 from triax.networks.actions import ActionCode
 from triax.networks.choices import EnumeratedChoices
+from triax.networks.multi_task import TaskDistribution
 from triax.spaces import choice_table, space_spec
 from triax.trees import Tree, replace
 from triax.types import ActionMode, EnvironmentSpec, RowOrigin, Trajectory, Transitions, UpdateOutput
@@ -355,3 +356,31 @@ def test_what_the_experts_choice_does_not_use_is_not_compared() -> None:
     )
     assert float(Agreement().value(inputs)) == 1.0
     assert float(AbsoluteError().value(inputs)) == pytest.approx((0.0 + 0.5) / 2, abs=1e-6)
+
+
+def test_what_a_choice_does_not_use_counts_in_no_error_whatever_has_several_heads() -> None:
+    parameter = gymnasium.spaces.Box(-1.0, 1.0, (1,))
+    spec = EnvironmentSpec.of_spaces(
+        observation=gymnasium.spaces.Box(-1.0, 1.0, (3,)),
+        action=gymnasium.spaces.Tuple((gymnasium.spaces.Discrete(2), gymnasium.spaces.Tuple((parameter, parameter)))),
+    )
+    learner = BCConfig(actor=NetworkConfig(torso=MLPConfig(hidden=(8,)))).build(
+        observation_spec=spec.observation, action_spec=spec.action
+    )
+    observation = jnp.asarray(np.random.default_rng(0).uniform(-1.0, 1.0, (6, 3)), jnp.float32)
+    distribution = learner.actor.bind(parameters=learner.actor.initial_parameters(key=jax.random.key(0)))(observation)
+    choice, (first, second) = distribution.mode()
+    # What the policy does itself, with other numbers where its choice looks at none.
+    expert = (choice, (jnp.where(choice[:, None] == 0, first, 0.9), jnp.where(choice[:, None] == 1, second, -0.7)))
+    of_tasks = TaskDistribution(of_task=(distribution,), task=jnp.zeros(6, jnp.int32))
+    for each in (distribution, of_tasks):
+        inputs = CloningInputs(
+            distribution=each,
+            action=expert,
+            weight=jnp.ones(6),
+            task=jnp.zeros(6, jnp.int32),
+            parameters=(),
+            key=jax.random.key(0),
+        )
+        assert float(AbsoluteError().value(inputs)) == 0.0
+        assert float(Agreement().value(inputs)) == 1.0

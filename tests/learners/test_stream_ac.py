@@ -66,10 +66,15 @@ def test_the_scale_of_rewards_by_hand() -> None:
     scale = RewardScale.initial()
     found = []
     for reward, valid in ((2.0, True), (3.0, True), (0.0, False), (4.0, True)):
-        scale = scale.updated(reward=jnp.asarray(reward), valid=jnp.asarray(valid), discount=0.5)
+        scale = scale.updated(
+            reward=jnp.asarray(reward), valid=jnp.asarray(valid), begins=jnp.asarray(False), discount=0.5
+        )
         found.append(float(scale.scaled(reward=jnp.asarray(reward))))
     np.testing.assert_allclose(found, [2.0, 3 / math.sqrt(8.0), 0.0, 4 / math.sqrt(28 / 3)], rtol=1e-6)
     assert float(scale.count) == 3.0
+    # An episode begins although the one before was not seen to end: u = 1, not 0.5·4 + 1.
+    anew = scale.updated(reward=jnp.asarray(1.0), valid=jnp.asarray(True), begins=jnp.asarray(True), discount=0.5)
+    assert float(anew.discounted_sum) == 1.0
 
 
 def test_sparse_weights_have_a_tenth_of_their_inputs_and_never_none() -> None:
@@ -90,6 +95,7 @@ def _step(*, terminated: bool = False, valid: bool = True) -> StreamedStep:
         discount=jnp.array([0.0 if terminated else 0.5]),
         next_observation=jnp.zeros((1, 1)),
         valid=jnp.array([valid]),
+        is_first=jnp.array([False]),
     )
 
 
@@ -138,7 +144,7 @@ def _learner(**changes: Any) -> StreamAC:
     )
 
 
-def _chunk(*, seed: int, is_last: bool = False, environments: int = 1) -> Trajectory:
+def _chunk(*, seed: int, is_first: bool = False, is_last: bool = False, environments: int = 1) -> Trajectory:
     generator = np.random.default_rng(seed)
     shape = (1, environments)
     return Trajectory(
@@ -147,7 +153,7 @@ def _chunk(*, seed: int, is_last: bool = False, environments: int = 1) -> Trajec
         reward=generator.normal(size=shape).astype(np.float32),
         terminated=np.zeros(shape, np.bool_),
         truncated=np.zeros(shape, np.bool_),
-        is_first=np.zeros((2, environments), np.bool_),
+        is_first=np.concatenate([np.full(shape, is_first), np.zeros(shape, np.bool_)]),
         is_last=np.concatenate([np.full(shape, is_last), np.zeros(shape, np.bool_)]),
     )
 
@@ -173,6 +179,11 @@ def test_traces_fade_add_and_end_with_the_episode_in_one_trace_of_the_function()
         two.traces, one.traces, alone.traces,
     )  # fmt: skip
     assert max(float(jnp.max(jnp.abs(leaf))) for leaf in jax.tree.leaves(one.traces)) > 0.1
+    # A stream that breaks, as when a worker begins anew, has no such row: its first step follows none.
+    broken, _ = compiled(one, _chunk(seed=2, is_first=True))
+    jax.tree.map(
+        lambda found, own: np.testing.assert_allclose(found, own, rtol=1e-4, atol=1e-6), broken.traces, alone.traces
+    )
     # In the row of a final observation nothing is learned, and the next episode begins with empty traces.
     ended, metrics = compiled(two, _chunk(seed=3, is_last=True))
     jax.tree.map(np.testing.assert_array_equal, ended.networks.parameters, two.networks.parameters)

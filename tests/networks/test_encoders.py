@@ -33,6 +33,20 @@ def encoded(network: FunctionalNetwork[Any], value: Any) -> np.ndarray[Any, Any]
     return np.asarray(jax.jit(lambda given, inputs: network.bind(parameters=given)(inputs))(parameters, value))
 
 
+def test_bytes_are_divided_by_their_upper_bound() -> None:
+    flags = spec_of(spaces.Box(0, 1, (3,), np.uint8))
+    value = encoded(encoder_of(flags), flags.stack_to_inside([np.array([0, 1, 1], np.uint8)]))
+    np.testing.assert_allclose(value, [[0.0, 1.0, 1.0]])
+    # An image of two colours is to the convolutions what one of black and white is.
+    image = np.random.default_rng(0).integers(2, size=(8, 8, 1)).astype(np.uint8)
+    found = [
+        encoded(encoder_of(spec_of(spaces.Box(0, high, (8, 8, 1), np.uint8))), (image * high)[None])
+        for high in (1, 255)
+    ]
+    assert np.abs(found[0]).max() > 0.01
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-6)
+
+
 def test_leaves_become_one_vector_in_order() -> None:
     spec = spec_of(
         spaces.Dict(

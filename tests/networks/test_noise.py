@@ -73,6 +73,13 @@ def test_an_episode_begins_afresh() -> None:
     np.testing.assert_allclose(values[15, :2000].var(), 1.0, atol=0.12)
 
 
+def test_it_is_stationary_from_its_first_step_on_wherever_in_an_episode_that_is() -> None:
+    # As after a warm-up with random actions: no step of the noise was an episode's first.
+    (carry,) = PinkNoise().initial_carry(batch_shape=(4000,), components=1)
+    begun = PinkNoise().step(carry=(carry,), is_first=jnp.zeros(4000, jnp.bool_), components=1, key=KEY)
+    np.testing.assert_allclose(np.asarray(begun.value).var(), 1.0, atol=0.12)
+
+
 def test_environments_and_components_are_independent() -> None:
     values = series(PinkNoise(), steps=4, rows=3000, components=3)
     assert np.max(np.abs(np.asarray(np.corrcoef(values[3].T))[np.triu_indices(3, 1)])) < 0.08

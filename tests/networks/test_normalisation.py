@@ -198,3 +198,12 @@ def test_elements_of_sets_are_scaled_and_padding_counts_for_nothing() -> None:
     _, scaled = run(wider, wider, valid)
     np.testing.assert_allclose(scaled[..., :3, :], normalised, atol=1e-5)
     assert not np.any(scaled[..., 3:, :])
+
+
+def test_a_single_value_says_nothing_of_the_spread() -> None:
+    one = update(RunningMoments.initial(shape=(2,)), jnp.array([[3.0, -2.0]]), jnp.array([True]))
+    np.testing.assert_allclose(standardise(one, jnp.array([[3.5, -4.0]])), [[0.5, -2.0]], rtol=1e-6)
+    np.testing.assert_allclose(one.unstandardise(values=jnp.array([[0.5, -2.0]])), [[3.5, -4.0]], rtol=1e-6)
+    two = update(one, jnp.array([[5.0, -2.5]]), jnp.array([True]))
+    # Mean 4 and −2.25, deviation 1 and 0.25.
+    np.testing.assert_allclose(standardise(two, jnp.array([[3.5, -4.0]])), [[-0.5, -7.0]], rtol=1e-5)

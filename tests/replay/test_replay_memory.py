@@ -42,8 +42,8 @@ def test_extras_count_too() -> None:
 def test_the_description() -> None:
     # 1,000,001 rows of 25 bytes are 23.84 MiB.
     size = replay_size(config=ReplayConfig(), observation_spec=OBSERVATION, action_spec=ACTION, streams=1)
-    assert size.describe() == "replay: 1,000,000 steps × 25 B = 23.8 MiB"
-    assert make_replay(capacity=100).describe_memory() == "replay: 100 steps × 25 B = 2.47 KiB"
+    assert size.describe() == "replay: 1,000,000 rows × 25 B = 23.8 MiB"
+    assert make_replay(capacity=100).describe_memory() == "replay: 100 rows × 25 B = 2.47 KiB"
     assert [format_bytes(count) for count in (0, 1023, 1024, 152 * 10**6)] == ["0 B", "1023 B", "1 KiB", "145 MiB"]
 
 
@@ -103,6 +103,9 @@ def test_control_groups_are_respected(tmp_path: Path) -> None:
         "sys/fs/cgroup/slurm/memory.current": "1000\n",
     }
     assert available_bytes(root=write(tmp_path / "two", job)) == 4000
+    # Of what is used, files that were read once make room: 400 of the 1,000.
+    job["sys/fs/cgroup/slurm/memory.stat"] = "anon 500\nfile 500\ninactive_file 400\n"
+    assert available_bytes(root=write(tmp_path / "files", job)) == 4400
     container = {
         "proc/meminfo": meminfo,
         "proc/self/cgroup": "12:cpu,cpuacct:/docker/a\n4:memory:/docker/a\n",
@@ -110,4 +113,18 @@ def test_control_groups_are_respected(tmp_path: Path) -> None:
         "sys/fs/cgroup/memory/memory.usage_in_bytes": "3500\n",
     }
     assert available_bytes(root=write(tmp_path / "one", container)) == 0
+    container["sys/fs/cgroup/memory/memory.stat"] = "inactive_file 7\ntotal_inactive_file 700\n"
+    assert available_bytes(root=write(tmp_path / "one with files", container)) == 700
     assert available_bytes(root=tmp_path / "nothing") is None
+
+
+def test_rows_that_will_never_be_written_take_no_memory() -> None:
+    # 2 streams of ⌈1000/2⌉ + 1 = 501 rows of 25 bytes, of which 60 are ever written, and each stream's newest.
+    config = ReplayConfig(capacity=1000)
+    size = replay_size(config=config, observation_spec=OBSERVATION, action_spec=ACTION, streams=2, most_rows=60)
+    assert size.rows_per_stream == 501
+    assert size.bytes == (60 + 2) * 25
+    assert size.describe() == "replay: 60 rows × 25 B = 1.51 KiB"
+    size.require(available=62 * 25)
+    with pytest.raises(ReplayTooLarge, match="capacity to 28, the largest that fits"):
+        size.require(available=30 * 25)

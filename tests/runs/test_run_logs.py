@@ -230,7 +230,7 @@ def test_a_resumed_run_holds_no_row_twice(tmp_path: Path) -> None:
         logs.append_evaluation(evaluation_row(20, 6.0))
         logs.append_episode(EpisodeRow(environment_steps=20, environment=1, undiscounted_return=2.5, length=5))
     with RunLogs(run) as logs:
-        logs.cut_back(lengths, environment_steps=10)
+        logs.cut_back(lengths, steps=10)
         logs.append_metrics(metrics_row(15, loss=3.0))
         logs.append_metrics(metrics_row(20, loss=4.0))
     assert [(row.environment_steps, row.metrics["loss"]) for row in read_metrics(run)] == [(10, 1), (15, 3), (20, 4)]
@@ -239,6 +239,21 @@ def test_a_resumed_run_holds_no_row_twice(tmp_path: Path) -> None:
     scalars = visible_scalars(run.tensorboard_path)
     assert scalars["metrics/loss"] == [(10, 1.0), (15, 3.0), (20, 4.0)]
     assert scalars["evaluation/mean"] == [(10, 5.0)]
+
+
+def test_without_environment_steps_updates_are_what_tensorboard_shows(tmp_path: Path) -> None:
+    run = RunDirectory.create(tmp_path, {})
+    with RunLogs(run, counts_updates=True) as logs:
+        logs.append_metrics(dataclasses.replace(metrics_row(0, loss=1.0), updates=5))
+        logs.append_evaluation(dataclasses.replace(evaluation_row(0, 6.0), updates=5))
+        lengths = logs.lengths()
+        logs.append_metrics(dataclasses.replace(metrics_row(0, loss=2.0), updates=10))
+    with RunLogs(run, counts_updates=True) as logs:
+        logs.cut_back(lengths, steps=5)
+        logs.append_metrics(dataclasses.replace(metrics_row(0, loss=3.0), updates=10))
+    scalars = visible_scalars(run.tensorboard_path)
+    assert scalars["metrics/loss"] == [(5, 1.0), (10, 3.0)]
+    assert scalars["evaluation/mean"] == [(5, 6.0)]
 
 
 def test_episodes_are_read_as_they_were_written(tmp_path: Path) -> None:
@@ -263,7 +278,7 @@ def test_logs_are_cut_back_all_or_none(tmp_path: Path) -> None:
     with RunLogs(run) as logs:
         logs.append_metrics(metrics_row(10, loss=1.0))
         with pytest.raises(LogError, match=r"evaluations\.jsonl has 0 bytes, fewer than"):
-            logs.cut_back(LogLengths(metrics=0, evaluations=9), environment_steps=0)
+            logs.cut_back(LogLengths(metrics=0, evaluations=9), steps=0)
     assert len(read_metrics(run)) == 1
     with pytest.raises(TypeError, match="not the lengths of logs"):
         LogLengths.from_json({"metrics": 1})

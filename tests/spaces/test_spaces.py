@@ -185,6 +185,11 @@ def test_multi_binary_images_and_boxes_without_axes() -> None:
     assert inside.dtype == np.uint8
     np.testing.assert_array_equal(inside[1], value)
     assert image.contains(spec.unstack_to_outside(inside)[0])
+    flags = space_spec(space=spaces.Box(0, 1, (2,), dtype=np.uint8), role="observation")
+    assert flags.tree == ImageLeaf(shape=(2,), high=1)
+    assert SpaceSpec.from_description(flags.describe()) == flags
+    with pytest.warns(UserWarning, match=r"4 × 84 pixels with 84 channels.*numpy.moveaxis"):
+        space_spec(space=spaces.Box(0, 255, (4, 84, 84), dtype=np.uint8), role="observation")
     scalar = spaces.Box(0.0, 4.0, ())
     spec = space_spec(space=scalar, role="action")
     (back,) = outside(spec, np.asarray(0.5, np.float32))

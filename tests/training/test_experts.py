@@ -1,5 +1,6 @@
 """Runs with an expert that is asked: from another run, resumed to the same bits, evaluated without the expert."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -15,6 +16,7 @@ import triax
 from triax.learners.cloning.expert import LABEL
 from triax.spaces import space_spec
 from triax.training.building import build
+from triax.training.description import pinned
 from triax.trees import leaves_by_path
 
 NETWORK = triax.NetworkConfig(torso=triax.MLPConfig(hidden=(8,)))
@@ -98,3 +100,20 @@ def test_an_expert_of_other_spaces_is_refused(tmp_path: Path) -> None:
         triax.ExpertRun(run=tmp_path / "watcher", checkpoint="last").build(
             observation_spec=spec.observation, action_spec=other
         )
+
+
+def test_what_is_asked_is_what_was_the_last_checkpoint_when_the_run_began(tmp_path: Path) -> None:
+    watched = triax.OnlineSupervisedConfig(
+        expert=triax.ExpertFunction(function=swing), actor=NETWORK, steps=8, batch_size=16
+    )
+    triax.train(experiment=_experiment(watched, total_steps=16), run_directory=tmp_path / "watcher")
+    last = triax.ExpertRun(run=tmp_path / "watcher", checkpoint="last")
+    load = triax.LoadConfig(run=tmp_path / "watcher")
+    experiment = _experiment(triax.DAggerConfig(expert=last, actor=NETWORK, batch_size=16), load=(load,))
+    begun = pinned(experiment)
+    assert begun.learner.expert == dataclasses.replace(last, checkpoint=16)
+    assert begun.load == (dataclasses.replace(load, checkpoint=16),)
+    # All else is the same, and what names nothing of the kind is not even made anew.
+    same = {field.name for field in dataclasses.fields(experiment)} - {"learner", "load"}
+    assert [name for name in sorted(same) if getattr(begun, name) is not getattr(experiment, name)] == []
+    assert pinned(begun) == begun

@@ -11,7 +11,7 @@ import outside_learners as outside
 import pytest
 
 import triax
-from triax.environments.probes import CounterProbe, EndlessRewardProbe
+from triax.environments.probes import ConstantRewardProbe, CounterProbe, EndlessRewardProbe
 from triax.learners.interface import DataPlan, OnPolicyPlan, ReplayPlan, TransitionUnit
 from triax.learners.sac import SAC
 from triax.random import KeyArray, derive_generator
@@ -124,6 +124,32 @@ def test_what_acts_is_what_a_resumed_run_would_act_with(random_warmup: bool) -> 
             assert float(acting) == float(parts.loop.learner_state.updates)
             without_update += parts.loop.counters.updates == updates
         assert without_update > 5
+    finally:
+        parts.close()
+
+
+@pytest.mark.parametrize("capacity", [1_000_000, 100])
+def test_a_short_run_keeps_every_step_of_episodes_however_short(capacity: int) -> None:
+    # Episodes of one step have as many final observations as steps, and these have rows, too: of 100 rows, half.
+    environment = triax.EnvironmentConfig(factory=ConstantRewardProbe)
+    replay = triax.ReplayConfig(capacity=capacity)
+    parts = build(experiment=_experiment(_replay_plan(), environment=environment, replay=replay))
+    try:
+        while parts.loop.steps < 200:
+            parts.loop.advance(limit=200 - parts.loop.steps)
+        assert isinstance(parts.loop, ReplayLoop)
+        assert len(parts.loop.replay) == min(200, capacity // 2)
+    finally:
+        parts.close()
+
+
+def test_a_tolerance_makes_no_update_before_the_first_step() -> None:
+    loop = triax.LoopConfig(updates_per_call=4, ratio_tolerance=4, video=False)
+    parts = build(experiment=_experiment(_replay_plan(warmup_steps=0), loop=loop))
+    try:
+        parts.loop.advance(limit=8)
+        assert parts.loop.steps > 0
+        assert parts.loop.counters.updates == 4
     finally:
         parts.close()
 

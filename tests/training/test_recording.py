@@ -40,6 +40,23 @@ class TellsPhysics(gymnasium.Wrapper[Any, Any, Any, Any]):
         return observation, {**info, "physics": {"mass": 2.0}}
 
 
+class WritesInPlace(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Gives the same array each time, with other numbers in it."""
+
+    def reset(self, **options: Any) -> tuple[Any, dict[str, Any]]:
+        self.shown, info = self.env.reset(**options)
+        return self.shown, info
+
+    def step(self, action: Any) -> Any:
+        observation, *rest = self.env.step(action)
+        self.shown[...] = observation
+        return self.shown, *rest
+
+
+def make_in_place() -> gymnasium.Env[Any, Any]:
+    return WritesInPlace(CounterProbe())
+
+
 def make() -> gymnasium.Env[Any, Any]:
     return TellsPhysics(CounterProbe())
 
@@ -47,10 +64,18 @@ def make() -> gymnasium.Env[Any, Any]:
 COUNTER = triax.EnvironmentConfig(factory=make)
 
 
-def _record(root: Path, *, id: str, deterministic: bool = True, seed: int = 0, **limits: Any) -> triax.DatasetConfig:
+def _record(
+    root: Path,
+    *,
+    id: str,
+    environment: triax.EnvironmentConfig = COUNTER,
+    deterministic: bool = True,
+    seed: int = 0,
+    **limits: Any,
+) -> triax.DatasetConfig:
     record_dataset(
         agent=Stepper(),
-        environment=COUNTER,
+        environment=environment,
         dataset=id,
         limits=RecordingLimits(**limits),
         seed=seed,
@@ -73,6 +98,14 @@ def test_limits_of_steps_and_episodes(tmp_path: Path) -> None:
     for limits in ({"episodes": 0}, {"steps": 0}, {"piece_steps": 0}):
         with pytest.raises(ValueError, match=f"RecordingLimits.{next(iter(limits))}=0"):
             RecordingLimits(**limits)
+
+
+def test_an_environment_that_writes_over_its_observation_is_recorded_as_it_was_seen(tmp_path: Path) -> None:
+    in_place = triax.EnvironmentConfig(factory=make_in_place)
+    recorded = load_dataset(_record(tmp_path, id="in-place-v0", environment=in_place, episodes=2)).trajectory
+    expected = load_dataset(_record(tmp_path, id="copies-v0", episodes=2)).trajectory
+    np.testing.assert_array_equal(recorded.observation, expected.observation)
+    assert len(np.unique(recorded.observation)) > 2
 
 
 def test_pieces_of_episodes_lie_at_random_places_that_follow_from_the_seed(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from test_trainer import EXPERIMENT
 
 import triax
 from triax.runs import RunDirectory, read_evaluations, read_metrics
+from triax.training.callbacks import TrainingView
 from triax.training.wandb import WandbNotInstalled
 
 LOGGED = dataclasses.replace(
@@ -71,6 +72,16 @@ def test_metrics_and_evaluations_are_logged_with_their_steps(tmp_path: Path, mon
     assert len(fake.calls) == 3 + len(read_evaluations(run)) + len(rows)
     triax.resume(run_directory=tmp_path / "run")
     assert [name for name, _ in fake.calls].count("init") == 2
+
+
+def test_without_environment_steps_everything_is_over_updates(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakeWandb()
+    monkeypatch.setitem(sys.modules, "wandb", fake)
+    view = TrainingView(
+        environment_steps=0, updates=0, counts_updates=True, policy_parameters=lambda: (), stop=lambda reason: None
+    )
+    triax.WandbCallback(project="clones").on_start(view)
+    assert fake.calls[1] == ("define *", "updates")
 
 
 def test_without_the_package_one_message_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,9 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
 
+import jax.numpy as jnp
+from jaxtyping import Array, Bool
+
 from triax.random import KeyArray
 from triax.spaces import SpaceSpec
 from triax.trees import Tree
@@ -138,6 +141,18 @@ class Learner(abc.ABC, Generic[StateT]):
         :return: the new state, and the experience as prepared for updates.
         """
         return state, chunk
+
+    def learns_from(self, *, batch: Any) -> Bool[Array, ""]:
+        """Tell whether there is anything to learn from in a batch of fresh experience; loops leave other updates out.
+
+        In a row between two episodes no action was taken, and a small batch may have no others: its gradient is 0, and
+        yet an update would move what has momentum, or decays.
+
+        :param batch: rows as :meth:`ingest` prepared them.
+        :return: a scalar.
+        """
+        del batch
+        return jnp.ones((), jnp.bool_)
 
     @abc.abstractmethod
     def update(self, *, state: StateT, batch: Any, key: KeyArray) -> tuple[StateT, UpdateOutput]:

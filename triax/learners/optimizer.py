@@ -22,8 +22,9 @@ class PartConfig:
     """How one part of the parameters is optimised, apart from the rest."""
 
     path: str
-    """Where it stands among the parameters, such as ``torso``, or ``actor/torso`` where actor and critic share an
-    optimiser. Of a part and a part of it, the smaller one decides."""
+    """Where it stands among the parameters: ``torso`` of SAC's actor and of cloning, ``0/torso`` of the first of SAC's
+    critics, ``actor/torso`` where an algorithm keeps actor and critic together, as PPO does. Of a part and a part of
+    it, the smaller one decides."""
     optimizer: "OptimizerConfig | None" = None
     """Its own optimiser; None: it is frozen."""
 

@@ -54,6 +54,10 @@ class ChoiceDistribution(Distribution):
 
     code: ActionCode
 
+    def without_unused(self, *, action: Tree) -> Tree:
+        """Make 0 what the choices leave unused; see :meth:`Distribution.without_unused`."""
+        return self.code.without_unused(action=action)
+
     @abc.abstractmethod
     def candidates(self, *, key: KeyArray) -> Candidates:
         """Draw the parameters of every joint choice, or of some sampled ones.

@@ -78,6 +78,14 @@ class Distribution(abc.ABC):
         """
         return -self.log_prob(action=action)
 
+    def without_unused(self, *, action: Tree) -> Tree:
+        """Make 0 what an action's choices leave unused, as the distribution's own actions have it.
+
+        :param action: inside form, [..., *shape].
+        :return: the same structure.
+        """
+        return action
+
     def sample(self, *, key: KeyArray) -> Tree:
         """Sample an action.
 

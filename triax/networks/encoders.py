@@ -189,11 +189,11 @@ def _leaf_encoder(*, config: EncoderConfig, leaf: Any, rngs: nnx.Rngs) -> Any:
         case DiscreteLeaf():
             return _OneHotEncoder(shape=leaf.shape, sizes=leaf.sizes)
         case ImageLeaf() if len(leaf.shape) == 3:
-            return _ImageEncoder(config=config.image, shape=leaf.shape, rngs=rngs)
+            return _ImageEncoder(config=config.image, shape=leaf.shape, high=leaf.high, rngs=rngs)
         case SetLeaf():
             return config.set.build(maximum=leaf.maximum, features=leaf.shape[1] - 1, rngs=rngs)
         case ImageLeaf():
-            return _FlatEncoder(shape=leaf.shape, scale=1.0 / 255.0)
+            return _FlatEncoder(shape=leaf.shape, scale=1.0 / leaf.high)
         case _:
             raise UnsupportedSpace(f"no encoder for {leaf}; give the learner an encoder of your own.")
 
@@ -228,7 +228,7 @@ class _OneHotEncoder(nnx.Module):
 class _ImageEncoder(nnx.Module):
     """Convolutions over bytes scaled to [0, 1], flattened."""
 
-    def __init__(self, *, config: ImageEncoderConfig, shape: tuple[int, int, int], rngs: nnx.Rngs) -> None:
+    def __init__(self, *, config: ImageEncoderConfig, shape: tuple[int, int, int], high: int, rngs: nnx.Rngs) -> None:
         height, width, channels = shape
         initialiser = kernel_initialiser(name=config.initialisation)
         layers = []
@@ -246,13 +246,14 @@ class _ImageEncoder(nnx.Module):
             )
             height, width = (height - window[0]) // stride + 1, (width - window[1]) // stride + 1
             channels = features
+        self.high = high
         self.layers = nnx.List(layers)
         self.activation = ACTIVATIONS[config.activation]
         self.size = height * width * channels
 
     def __call__(self, value: AnyArray) -> Array:
         leading = value.shape[:-3]
-        hidden = jnp.reshape(jnp.asarray(value), (-1, *value.shape[-3:])).astype(jnp.float32) / 255.0
+        hidden = jnp.reshape(jnp.asarray(value), (-1, *value.shape[-3:])).astype(jnp.float32) / self.high
         for layer in self.layers:
             hidden = self.activation(layer(hidden))
         return jnp.reshape(hidden, (*leading, self.size))

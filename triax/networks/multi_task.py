@@ -45,6 +45,10 @@ class TaskDistribution(Distribution):
         """Choose the deterministic action; see :meth:`Distribution.mode`."""
         return self._chosen([part.mode() for part in self.of_task])
 
+    def without_unused(self, *, action: Tree) -> Tree:
+        """Make 0 what the choices leave unused, as in all tasks; see :meth:`Distribution.without_unused`."""
+        return self.of_task[0].without_unused(action=action)
+
     def fixed_spread_loss(self, *, action: Tree) -> Float[Array, "..."]:
         """Compute the loss of a fixed spread; see :meth:`Distribution.fixed_spread_loss`."""
         return jnp.asarray(self._chosen([part.fixed_spread_loss(action=action) for part in self.of_task]))

@@ -67,7 +67,7 @@ class PinkNoise:
             raise ValueError(f"octaves={self.octaves} must be at least 1.")
 
     def initial_carry(self, *, batch_shape: tuple[int, ...], components: int) -> tuple[Array, ...]:
-        """Make the state; it is drawn at the first step of an episode."""
+        """Make the state: zeros, until it is drawn at the first step."""
         return (jnp.zeros((*batch_shape, self.octaves, components)),)
 
     def step(self, *, carry: tuple[Array, ...], is_first: Bool[Array, " B"], components: int, key: KeyArray) -> Noise:
@@ -76,7 +76,9 @@ class PinkNoise:
         keep = jnp.exp(-1.0 / 2.0 ** jnp.arange(self.octaves))[:, None]
         fresh = jax.random.normal(key, processes.shape)
         going_on = keep * processes + jnp.sqrt(1.0 - jnp.square(keep)) * fresh
-        processes = tree_select(where=is_first, true=fresh, false=going_on)
+        # The first step need not be an episode's: random actions may have come before it.
+        begins = is_first | jnp.all(processes == 0.0, axis=(-2, -1))
+        processes = tree_select(where=begins, true=fresh, false=going_on)
         return Noise(value=jnp.sum(processes, axis=-2) / jnp.sqrt(float(self.octaves)), carry=(processes,))
 
 

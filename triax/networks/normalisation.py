@@ -64,11 +64,13 @@ class RunningMoments:
     def standardise(self, *, values: Float[AnyArray, "..."], limit: float = 10.0) -> Float[Array, "..."]:
         """Scale to mean 0 and variance 1; before anything was seen, leave the values as they are.
 
+        A single value says nothing of the spread: by one, values are shifted and not scaled.
+
         :param values: [..., *shape].
         :param limit: results are clipped to ± this.
         :return: [..., *shape].
         """
-        scaled = jnp.clip((values - self.mean) * jax.lax.rsqrt(self.variance + 1e-8), -limit, limit)
+        scaled = jnp.clip((values - self.mean) * jax.lax.rsqrt(self._variance()), -limit, limit)
         return jnp.where(self.count > 0.0, scaled, values)
 
     def unstandardise(self, *, values: Float[AnyArray, "..."]) -> Float[Array, "..."]:
@@ -77,7 +79,10 @@ class RunningMoments:
         :param values: [..., *shape].
         :return: [..., *shape].
         """
-        return jnp.asarray(values) * jnp.sqrt(self.variance + 1e-8) + self.mean
+        return jnp.asarray(values) * jnp.sqrt(self._variance()) + self.mean
+
+    def _variance(self) -> Float[Array, "..."]:
+        return jnp.where(self.count > 1.0, self.variance, 1.0) + 1e-8
 
 
 @tree_dataclass

@@ -16,7 +16,10 @@ class ReplayConfig:
     """
 
     capacity: int = 1_000_000
-    """Environment steps that are kept, over all environments; each environment has an equal share."""
+    """
+    Rows that are kept, over all environments, each of which has an equal share: one for each environment step, and one
+    for the final observation of each episode.
+    """
     sampler: SamplerFactory = UniformSampler
     """Makes the sampler that chooses which rows are drawn."""
     memory_limit_gib: float | None = None

@@ -31,28 +31,34 @@ class ReplaySize:
     Each stream has one row more than its share of the capacity: the newest observation, in which no action was taken
     yet, has a row too.
 
-    :ivar capacity: environment steps that are kept, over all streams.
+    :ivar capacity: rows that are kept, over all streams: of steps, and of episodes' final observations.
     :ivar streams: rings side by side, one an environment.
     :ivar rows_per_stream: rows of each ring.
     :ivar row_bytes: bytes of one row.
+    :ivar most_rows: more will never be written, over all streams; None where that is not known.
     """
 
     capacity: int
     streams: int
     rows_per_stream: int
     row_bytes: int
+    most_rows: int | None = None
 
     @property
     def bytes(self) -> int:
-        """All bytes."""
-        return self.streams * self.rows_per_stream * self.row_bytes
+        """All bytes that will ever be written."""
+        rows = self.streams * self.rows_per_stream
+        if self.most_rows is not None:
+            rows = min(rows, self.most_rows + self.streams)
+        return rows * self.row_bytes
 
     def describe(self) -> str:
         """Say it in one line.
 
-        :return: for example ``replay: 1,000,000 steps × 152 B = 145 MiB``.
+        :return: for example ``replay: 1,000,000 rows × 152 B = 145 MiB``.
         """
-        return f"replay: {self.capacity:,} steps × {self.row_bytes:,} B = {format_bytes(self.bytes)}"
+        rows = self.capacity if self.most_rows is None else min(self.capacity, self.most_rows)
+        return f"replay: {rows:,} rows × {self.row_bytes:,} B = {format_bytes(self.bytes)}"
 
     def require(self, *, available: int) -> None:
         """Refuse what does not fit.
@@ -68,7 +74,7 @@ class ReplaySize:
         )
         raise ReplayTooLarge(
             f"the replay does not fit into memory: capacity={self.capacity:,} needs {format_bytes(self.bytes)} "
-            f"({self.row_bytes:,} B a step), and {format_bytes(available)} are available. Remedy: {fits}; or raise "
+            f"({self.row_bytes:,} B a row), and {format_bytes(available)} are available. Remedy: {fits}; or raise "
             "memory_limit_gib if there is more."
         )
 
@@ -76,7 +82,7 @@ class ReplaySize:
 def rows_per_stream(*, capacity: int, streams: int) -> int:
     """Divide the capacity among the streams, and add the row of the newest observation.
 
-    :param capacity: environment steps over all streams.
+    :param capacity: rows over all streams.
     :param streams: rings side by side.
     :return: rows of each ring.
     """
@@ -90,6 +96,7 @@ def replay_size(
     action_spec: SpaceSpec,
     extras_spec: Mapping[str, SpaceSpec] | None = None,
     streams: int,
+    most_rows: int | None = None,
 ) -> ReplaySize:
     """Compute what a replay will take.
 
@@ -98,6 +105,7 @@ def replay_size(
     :param action_spec: the actions.
     :param extras_spec: what is stored beside each action.
     :param streams: environments over all workers.
+    :param most_rows: more will never be written, over all streams; None where that is not known.
     :return: the size, without allocating anything.
     """
     specs = [observation_spec, action_spec, *(extras_spec or {}).values()]
@@ -107,6 +115,7 @@ def replay_size(
         streams=streams,
         rows_per_stream=rows_per_stream(capacity=config.capacity, streams=streams),
         row_bytes=stored + REWARD_BYTES + FLAG_BYTES + TASK_BYTES + VERSION_BYTES,
+        most_rows=most_rows,
     )
 
 
@@ -174,14 +183,18 @@ def _control_group_bytes(*, root: Path) -> list[int | None]:
         _, controllers, group = (*line.split(":", 2), "", "")[:3]
         if controllers == "":
             top, limit, usage = root / "sys/fs/cgroup", "memory.max", "memory.current"
+            cache = "inactive_file"
         elif "memory" in controllers.split(","):
             top, limit, usage = root / "sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes"
+            cache = "total_inactive_file"
         else:
             continue
         folder = top / group.strip("/")
         # Inside a container the group's path may not exist; the container's own limit then stands at the top.
         for place in (folder, *folder.parents):
-            found.append(_difference(limit=place / limit, usage=place / usage))
+            left = _difference(limit=place / limit, usage=place / usage)
+            # Files that were read or written and are kept in memory for a while make room for what needs it.
+            found.append(None if left is None else left + _figure(place / "memory.stat", name=cache))
             if place == top:
                 break
     return found
@@ -192,6 +205,11 @@ def _difference(*, limit: Path, usage: Path) -> int | None:
         return max(0, int(limit.read_text()) - int(usage.read_text()))
     except (OSError, ValueError):  # no such group, or "max": no limit
         return None
+
+
+def _figure(path: Path, *, name: str) -> int:
+    figures = (line.split() for line in _lines(path))
+    return next((int(words[1]) for words in figures if len(words) == 2 and words[0] == name), 0)
 
 
 def _lines(path: Path) -> list[str]:

@@ -7,7 +7,7 @@ def require_batch_size(*, batch_size: int, capacity: int) -> None:
     """Refuse batches that are larger than the replay.
 
     :param batch_size: rows a batch.
-    :param capacity: environment steps that the replay keeps.
+    :param capacity: rows that the replay keeps.
     :raises ValueError: with both.
     """
     if not 1 <= batch_size <= capacity:

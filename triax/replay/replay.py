@@ -56,6 +56,7 @@ class Replay:
         extras_spec: Mapping[str, SpaceSpec] | None = None,
         streams: int,
         tasks: Sequence[int] | None = None,
+        most_rows: int | None = None,
     ) -> None:
         """Allocate the rings.
 
@@ -65,6 +66,7 @@ class Replay:
         :param extras_spec: what is stored beside each action.
         :param streams: environments over all workers; each has a ring of its own.
         :param tasks: the task of each environment; None: all have task 0.
+        :param most_rows: more will never be written, over all environments; None where that is not known.
         :raises ReplayTooLarge: if it does not fit into memory.
         :raises ValueError: if the numbers do not go together.
         """
@@ -81,6 +83,7 @@ class Replay:
             action_spec=action_spec,
             extras_spec=extras_spec,
             streams=streams,
+            most_rows=most_rows,
         )
         limit = config.memory_limit_gib
         available = available_bytes() if limit is None else int(limit * GIB)
@@ -117,7 +120,7 @@ class Replay:
     def describe_memory(self) -> str:
         """Say in one line what the replay takes.
 
-        :return: for example ``replay: 1,000,000 steps × 152 B = 145 MiB``.
+        :return: for example ``replay: 1,000,000 rows × 152 B = 145 MiB``.
         """
         return self.size.describe()
 

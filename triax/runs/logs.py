@@ -62,11 +62,13 @@ class RunLogs:
     """The writer of a run's logs; for the process that trains alone.
 
     :param directory: the run's directory.
+    :param counts_updates: TensorBoard shows updates, since no environment is stepped, and not environment steps.
     :ivar reached: how far the run had come, which is known after a crash, too.
     :raises OSError: if the files cannot be opened.
     """
 
-    def __init__(self, directory: RunDirectory) -> None:
+    def __init__(self, directory: RunDirectory, *, counts_updates: bool = False) -> None:
+        self._counts_updates = counts_updates
         self._metrics = JsonLines(directory.metrics_path)
         self._evaluations = JsonLines(directory.evaluations_path)
         self._episodes = JsonLines(directory.episodes_path)
@@ -82,7 +84,7 @@ class RunLogs:
         """
         self._metrics.append(row.to_json())
         scalars = {f"metrics/{name}": value for name, value in row.metrics.items()}
-        self._mirror(step=row.environment_steps, scalars=scalars)
+        self._mirror(row=row, scalars=scalars)
 
     def append_evaluation(self, row: EvaluationRow) -> None:
         """Log an evaluation.
@@ -99,7 +101,7 @@ class RunLogs:
         }
         if row.lengths:
             scalars["evaluation/length"] = sum(row.lengths) / len(row.lengths)
-        self._mirror(step=row.environment_steps, scalars=scalars)
+        self._mirror(row=row, scalars=scalars)
 
     def append_episode(self, row: EpisodeRow) -> None:
         """Log an episode of training.
@@ -122,12 +124,12 @@ class RunLogs:
             metrics=self._metrics.length, evaluations=self._evaluations.length, episodes=self._episodes.length
         )
 
-    def cut_back(self, lengths: LogLengths, *, environment_steps: int) -> None:
+    def cut_back(self, lengths: LogLengths, *, steps: int) -> None:
         """Remove the rows that were written after a checkpoint from which the run goes on.
 
         :param lengths: the lengths that the checkpoint recorded.
-        :param environment_steps: the environment steps of the checkpoint. TensorBoard, whose events cannot be cut, is
-            told to hide what comes after it.
+        :param steps: the environment steps of the checkpoint; updates, where no environment is stepped. TensorBoard,
+            whose events cannot be cut, is told to hide what comes after it.
         :raises LogError: if a log is shorter than that, or is another file; none is then changed.
         """
         cuts = (
@@ -139,7 +141,7 @@ class RunLogs:
             log.require_row_end(length)
         for log, length in cuts:
             log.cut_back(length)
-        self._tensorboard.undo_from(environment_steps + 1)
+        self._tensorboard.undo_from(steps + 1)
 
     def close(self) -> None:
         """Close all files."""
@@ -149,7 +151,8 @@ class RunLogs:
         self._tensorboard.close()
         self.reached.close()
 
-    def _mirror(self, *, step: int, scalars: Mapping[str, float]) -> None:
+    def _mirror(self, *, row: MetricsRow | EvaluationRow, scalars: Mapping[str, float]) -> None:
+        step = row.updates if self._counts_updates else row.environment_steps
         try:
             self._tensorboard.write(step=step, scalars=scalars)
         except OSError as error:

@@ -105,9 +105,11 @@ class ImageLeaf:
     """Bytes that stay bytes until the encoder: an image [height, width, channels], or any other array of uint8.
 
     :ivar shape: the shape of one value.
+    :ivar high: the largest value that is promised; encoders divide by it.
     """
 
     shape: tuple[int, ...]
+    high: int = 255
 
     @property
     def dtype(self) -> np.dtype[Any]:

@@ -1,5 +1,6 @@
 """From Gymnasium's spaces to specs; what has no inside form is refused here."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
 
@@ -22,6 +23,9 @@ from triax.spaces.leaves import (
 from triax.spaces.spec import SpaceSpec
 
 Role: TypeAlias = Literal["action", "observation"]
+
+MOST_CHANNELS = 16
+"""Images of more channels than this, and fewer rows, are probably meant the other way round."""
 
 LARGEST_CHOICE = 2**31
 """The largest number of options of a choice: choices are int32 inside."""
@@ -122,6 +126,17 @@ def _discrete_leaf(
     return leaf
 
 
+def _image_leaf(*, shape: tuple[int, ...], high: int) -> ImageLeaf:
+    if len(shape) == 3 and shape[0] <= MOST_CHANNELS < min(shape[1:]):
+        warnings.warn(
+            f"an observation of bytes {shape} is taken as an image of {shape[0]} × {shape[1]} pixels with {shape[2]} "
+            "channels. If channels or stacked frames come first in it, have them come last, by "
+            "gymnasium.wrappers.TransformObservation with numpy.moveaxis(image, 0, -1).",
+            stacklevel=2,
+        )
+    return ImageLeaf(shape=shape, high=max(1, high))
+
+
 def _box_leaf(*, space: spaces.Box, role: Role, refuse: Callable[[str], UnsupportedSpace]) -> Leaf:
     shape = tuple(int(size) for size in space.shape)
     if 0 in shape:
@@ -130,7 +145,7 @@ def _box_leaf(*, space: spaces.Box, role: Role, refuse: Callable[[str], Unsuppor
             "an option without parameters has none; declare by triax.UsedBy which options use the others.)"
         )
     if np.dtype(space.dtype) == np.uint8 and role == "observation":
-        return ImageLeaf(shape=shape)
+        return _image_leaf(shape=shape, high=int(np.max(space.high)))
     if role == "action":
         if np.dtype(space.dtype) == np.bool_:
             raise refuse("a Box of bools as an action is a MultiBinary; declare it as one.")

@@ -310,7 +310,7 @@ def _from_description(description: Any) -> LeafTree:
         raise ValueError(f"not the description of a space: the fields of {kind} do not match: {content!r}")
     fields = {name: tuple(value) if isinstance(value, list) else value for name, value in content.items()}
     for bound in ("low", "high"):
-        if bound in fields:
+        if isinstance(fields.get(bound), tuple):
             fields[bound] = tuple(float(value) for value in fields[bound])
     leaf: Leaf = LEAF_KINDS[kind](**fields)
     return leaf

@@ -346,17 +346,20 @@ def make_rollout_policy(*, config: LearnerConfig, spec: EnvironmentSpec) -> Poli
 
 
 def _replay(*, experiment: Experiment, learner: Learner[Any], spec: EnvironmentSpec, plan: ReplayPlan) -> Replay:
-    # A short run keeps everything in less room than the config allows, also if one worker makes all of it.
+    # A short run keeps everything in less room than the config allows, also if one worker makes all of it. Episodes of
+    # one step have as many final observations as steps.
     uneven = 1 if experiment.rollout.backend == "inline" else experiment.rollout.workers
-    capacity = experiment.replay.capacity
+    capacity, most_rows = experiment.replay.capacity, None
     if experiment.prefill is None:
-        capacity = min(capacity, max(experiment.total_steps, plan.batch_size) * uneven)
+        most_rows = 2 * max(experiment.total_steps, plan.batch_size)
+        capacity = min(capacity, most_rows * uneven)
     replay = Replay(
         config=dataclasses.replace(experiment.replay, capacity=capacity),
         observation_spec=spec.observation,
         action_spec=spec.action,
         extras_spec=learner.extras_spec,
         streams=experiment.rollout.environments,
+        most_rows=most_rows,
     )
     replay.check_plan(unit=plan.unit, batch_size=plan.batch_size)
     return replay

@@ -13,12 +13,14 @@ class TrainingView:
 
     :ivar environment_steps: steps so far.
     :ivar updates: updates so far.
+    :ivar counts_updates: updates say how far the run is, since no environment is stepped.
     :ivar policy_parameters: makes the current policy's parameters.
     :ivar stop: ends the run in order, with a checkpoint, for the reason given.
     """
 
     environment_steps: int
     updates: int
+    counts_updates: bool
     policy_parameters: Callable[[], Any]
     stop: Callable[[str], None]
 

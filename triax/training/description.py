@@ -60,6 +60,26 @@ def read_document(run: RunDirectory) -> dict[str, Any]:
     return document
 
 
+def pinned(value: Any) -> Any:
+    """Name what a configuration's parts are now, wherever one names something that can become something else.
+
+    :param value: a configuration.
+    :return: the same, with :meth:`Pinnable.pinned` in the place of those that have it.
+    """
+    if isinstance(value, list | tuple):
+        parts = [pinned(part) for part in value]
+        return type(value)(parts) if any(new is not old for new, old in zip(parts, value, strict=True)) else value
+    if isinstance(value, Mapping):
+        named = {key: pinned(part) for key, part in value.items()}
+        return named if any(named[key] is not value[key] for key in named) else value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = value.pinned() if isinstance(value, Pinnable) else value
+        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value) if field.init}
+        changed = {name: new for name, old in fields.items() if (new := pinned(old)) is not old}
+        return dataclasses.replace(value, **changed) if changed else value
+    return value
+
+
 def describe(value: Any, *, path: str = "experiment") -> Description:
     """Turn a configuration into JSON values.
 

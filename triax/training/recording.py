@@ -1,5 +1,6 @@
 """Recording demonstrations: a trained agent plays, and its episodes become a dataset."""
 
+import copy
 import dataclasses
 from pathlib import Path
 from typing import Any
@@ -128,13 +129,15 @@ def play_episode(
     """
     agent.reset()
     observation, info = environment.reset(seed=seed)
-    observations, actions, rewards = [observation], [], []
+    # Copies: an environment may write the next observation where this one stands.
+    observations, actions, rewards = [copy.deepcopy(observation)], [], []
     terminated = truncated = False
     while not (terminated or truncated):
         action = agent.act(observation=observation, deterministic=deterministic)
+        recorded = copy.deepcopy(action)
         observation, reward, terminated, truncated, _ = environment.step(action)
-        observations.append(observation)
-        actions.append(action)
+        observations.append(copy.deepcopy(observation))
+        actions.append(recorded)
         rewards.append(float(reward))
         truncated = truncated or (len(rewards) == limit and not terminated)
     return RecordedEpisode(

@@ -32,7 +32,7 @@ from triax.runs import (
     write_video,
 )
 from triax.training.building import Parts, build
-from triax.training.description import FORMAT, describe, named_modules, read_document, restore
+from triax.training.description import FORMAT, describe, named_modules, pinned, read_document, restore
 from triax.training.devices import placement_of
 from triax.training.evaluating import BackgroundEvaluating, Evaluating, InlineEvaluating
 from triax.training.experiment import Experiment
@@ -70,6 +70,7 @@ def train(*, experiment: Experiment, run_directory: Path | str | None = None) ->
     :raises ValueError: if the experiment cannot work; the message names the field, the value and the remedy.
     """
     check_not_imported_by_child()
+    experiment = pinned(experiment)
     description = describe(experiment)
     placement = placement_of(experiment.device)
     with placement.computing(), contextlib.closing(build(experiment=experiment, placement=placement)) as parts:
@@ -265,7 +266,7 @@ def _train(
     stop: StopRequest,
     checkpoint: int | None,
 ) -> TrainingOutcome:
-    with RunLogs(run) as logs:
+    with RunLogs(run, counts_updates=parts.loop.counts_updates) as logs:
         trainer = Trainer(
             experiment=experiment,
             loop=parts.loop,
@@ -278,14 +279,14 @@ def _train(
         reached = logs.reached.steps
         if checkpoint is None:
             store.discard_after(-1)
-            logs.cut_back(LogLengths(), environment_steps=-1)
+            logs.cut_back(LogLengths(), steps=-1)
             begun = "begun anew, for want of a checkpoint" if reached > 0 else ""
         else:
             counters: Any = store.counters(checkpoint)
             state = store.load(steps=checkpoint, part=TRAINING_PART, template=parts.loop.state(), exact_shapes=False)
             trainer.restore(state=state, counters=counters)
             store.discard_after(checkpoint)
-            logs.cut_back(LogLengths.from_json(counters["logs"]), environment_steps=parts.loop.steps)
+            logs.cut_back(LogLengths.from_json(counters["logs"]), steps=parts.loop.steps)
             progress.begin_at(steps=parts.loop.steps)
             begun = f"resumed from checkpoint {checkpoint}"
         logs.reached.steps = parts.loop.counters.environment_steps

@@ -320,6 +320,7 @@ class Trainer:
         return TrainingView(
             environment_steps=self._loop.counters.environment_steps,
             updates=self._loop.counters.updates,
+            counts_updates=self._loop.counts_updates,
             policy_parameters=self._loop.policy_parameters,
             stop=stop,
         )

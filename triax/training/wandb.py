@@ -15,7 +15,10 @@ class WandbNotInstalled(ImportError):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class WandbCallback(Callback):
-    """Logs to Weights & Biases what metrics.jsonl and evaluations.jsonl hold, over environment steps."""
+    """Logs to Weights & Biases what metrics.jsonl and evaluations.jsonl hold, over environment steps.
+
+    Where no environment is stepped, it is over updates.
+    """
 
     project: str
     """Where the run is listed."""
@@ -27,7 +30,7 @@ class WandbCallback(Callback):
         """Begin a run there."""
         _wandb().init(project=self.project, **self.settings)
         # Not its own steps, which must not go back: an evaluation beside training is done some steps after its policy.
-        _wandb().define_metric("*", step_metric="environment_steps")
+        _wandb().define_metric("*", step_metric="updates" if view.counts_updates else "environment_steps")
 
     def on_metrics(self, view: TrainingView, row: MetricsRow) -> None:
         """Log the row."""

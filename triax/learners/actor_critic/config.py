@@ -115,13 +115,14 @@ class ActorCriticConfig(abc.ABC):
     @property
     def terms(self) -> tuple[ActorCriticTerm, ...]:
         """All terms of the loss, and what is watched."""
+        watched = (ApproximateKL(weight=0.0), ExplainedVariance())
+        named = {term.label for term in self.further_terms}
         return (
             self.policy_term,
             ValueLoss(weight=self.value_coefficient, clip_range=self.clip_value_range),
             EntropyBonus(weight=self.entropy_coefficient),
             *self.further_terms,
-            ApproximateKL(weight=0.0),
-            ExplainedVariance(),
+            *(term for term in watched if term.label not in named),
         )
 
     def build_optimizer(self) -> GradientTransformation:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from triax.learners.actor import LOG_PROBABILITY, ActorParameters, ActorPolicy
 from triax.learners.actor_critic.config import ActorCriticConfig
@@ -123,6 +123,10 @@ class ActorCritic(Learner[ActorCriticState]):
         )
         collected = self._collected(state=state, chunk=chunk, value_target=estimated.value_target)
         return replace(state, collected=collected), rows
+
+    def learns_from(self, *, batch: PreparedRows) -> Bool[Array, ""]:
+        """Tell whether an action was taken in any of the rows; see :meth:`Learner.learns_from`."""
+        return jnp.any(batch.valid)
 
     def update(
         self, *, state: ActorCriticState, batch: PreparedRows, key: KeyArray

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int
 
 from triax.learners.registry import register
 from triax.learners.terms import LossTerm, Scheduled
-from triax.networks import ChoiceDistribution, Distribution
+from triax.networks import Distribution
 from triax.objectives.averages import weighted_mean
 from triax.objectives.cloning import absolute_error, agreement
 from triax.random import KeyArray
@@ -125,9 +125,7 @@ def _compared(
     *, inputs: CloningInputs, compare: Callable[..., Float[Array, " N"]], continuous: bool
 ) -> Sequence[Float[Array, ""]]:
     """Compare the deterministic action with the expert's, in the leaves of one kind."""
-    expert_action = inputs.action
-    if isinstance(inputs.distribution, ChoiceDistribution):
-        expert_action = inputs.distribution.code.without_unused(action=expert_action)
+    expert_action = inputs.distribution.without_unused(action=inputs.action)
     pairs = zip(jax.tree.leaves(inputs.distribution.mode()), jax.tree.leaves(expert_action), strict=True)
     return [
         weighted_mean(values=compare(chosen=chosen, expert=expert), weight=inputs.weight)

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Bool
 
 from triax.learners.cloning.expert import LABEL, ExpertActs
 from triax.learners.cloning.interactive import InteractiveCloning
@@ -51,6 +52,10 @@ class OnlineSupervised(InteractiveCloning):
             weight=_flattened(weight),
             task=jnp.zeros(weight.size, jnp.int32),
         )
+
+    def learns_from(self, *, batch: LabelledRows) -> Bool[Array, ""]:
+        """Tell whether the expert acted in any of the rows; see :meth:`Learner.learns_from`."""
+        return jnp.any(jnp.asarray(batch.weight) > 0.0)
 
     def labelled(self, *, batch: LabelledRows) -> LabelledRows:
         """Take the rows as :meth:`ingest` made them.

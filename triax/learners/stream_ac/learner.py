@@ -2,7 +2,7 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from triax.learners.actor import ActorParameters, ActorPolicy
 from triax.learners.interface import Learner, OnPolicyPlan
@@ -91,7 +91,8 @@ class StreamAC(Learner[StreamACState]):
                 f"Stream AC(λ) follows one stream, and was given {steps} steps of {environments} environments; set "
                 "rollout.environments_per_worker=1 and rollout.workers=1."
             )
-        valid, reward = jnp.asarray(chunk.valid)[0], jnp.asarray(chunk.reward)[0]
+        valid, is_first = jnp.asarray(chunk.valid)[0], jnp.asarray(chunk.is_first)[0]
+        reward = jnp.asarray(chunk.reward)[0]
         statistics, scale = state.statistics, state.reward_scale
         observation = chunk.observation
         if statistics is not None:
@@ -99,7 +100,7 @@ class StreamAC(Learner[StreamACState]):
             statistics = statistics.updated(observation=newest, valid=jnp.ones((1, 1), jnp.bool_))
             observation = statistics.normalise(observation=observation)
         if scale is not None:
-            scale = scale.updated(reward=reward[0], valid=valid[0], discount=self.config.discount)
+            scale = scale.updated(reward=reward[0], valid=valid[0], begins=is_first[0], discount=self.config.discount)
             reward = scale.scaled(reward=reward)
         step = StreamedStep(
             observation=tree_map(lambda leaf: jnp.asarray(leaf[0]), observation),
@@ -108,8 +109,13 @@ class StreamAC(Learner[StreamACState]):
             discount=jnp.where(jnp.asarray(chunk.terminated)[0], 0.0, self.config.discount),
             next_observation=tree_map(lambda leaf: jnp.asarray(leaf[1]), observation),
             valid=valid,
+            is_first=is_first,
         )
         return replace(state, statistics=statistics, reward_scale=scale), step
+
+    def learns_from(self, *, batch: StreamedStep) -> Bool[Array, ""]:
+        """Tell whether an action was taken; see :meth:`Learner.learns_from`."""
+        return jnp.any(batch.valid)
 
     def update(self, *, state: StreamACState, batch: StreamedStep, key: KeyArray) -> tuple[StreamACState, UpdateOutput]:
         """Make one step of algorithm 7 (Elsayed et al. 2024, arXiv:2410.14606).
@@ -136,7 +142,9 @@ class StreamAC(Learner[StreamACState]):
             return total, {"td_error": error, "value": jnp.mean(value), "entropy": entropy}
 
         gradients, metrics = jax.grad(eligibility_of, has_aux=True)(state.networks.parameters)
-        fading, valid = self.config.discount * self.config.trace_lambda, batch.valid[0]
+        valid = batch.valid[0]
+        # An episode's first step, too: a stream that was broken has no end of the episode before.
+        fading = jnp.where(batch.is_first[0], 0.0, self.config.discount * self.config.trace_lambda)
         traces: StreamNetworks = tree_map(
             lambda trace, gradient: jnp.where(valid, fading * trace + gradient, 0.0), state.traces, gradients
         )

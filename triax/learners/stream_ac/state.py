@@ -47,15 +47,20 @@ class RewardScale:
         """
         return cls(discounted_sum=jnp.zeros(()), squares=jnp.zeros(()), count=jnp.zeros(()))
 
-    def updated(self, *, reward: Float[Array, ""], valid: Bool[Array, ""], discount: float) -> "RewardScale":
+    def updated(
+        self, *, reward: Float[Array, ""], valid: Bool[Array, ""], begins: Bool[Array, ""], discount: float
+    ) -> "RewardScale":
         """Take in a reward.
 
         :param reward: r.
         :param valid: whether there was one; where not, the episode is over.
+        :param begins: whether it is an episode's first. The one before need not have come to its end: a worker that
+            fails, or a run that is resumed, breaks the stream.
         :param discount: γ.
         :return: the new scale.
         """
-        total = jnp.where(valid, discount * self.discounted_sum + reward, 0.0)
+        before = jnp.where(begins, 0.0, self.discounted_sum)
+        total = jnp.where(valid, discount * before + reward, 0.0)
         count = self.count + valid
         squares = self.squares + total * (total - total / jnp.maximum(count, 1.0))
         return RewardScale(discounted_sum=total, squares=squares, count=count)
@@ -98,6 +103,7 @@ class StreamedStep:
     :ivar discount: γ; 0 if the step terminated, [N].
     :ivar next_observation: scaled like the observation, [N, ...].
     :ivar valid: whether an action was taken, [N].
+    :ivar is_first: whether it is an episode's first step, [N].
     """
 
     observation: Tree
@@ -106,3 +112,4 @@ class StreamedStep:
     discount: Float[Array, " N"]
     next_observation: Tree
     valid: Bool[Array, " N"]
+    is_first: Bool[Array, " N"]

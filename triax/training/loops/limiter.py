@@ -55,7 +55,8 @@ class RateLimiter:
         behind = self._updates_behind(counters)
         if behind >= self.updates_per_call:
             return behind // self.updates_per_call
-        return int(behind + self.tolerance >= self.updates_per_call)
+        # Before the first step there is nothing to learn from, whatever the tolerance.
+        return int(behind + self.tolerance >= self.updates_per_call and counters.environment_steps > 0)
 
     def wanted(self, counters: Counters) -> Wanted:
         """Say how much experience to take in now.
@@ -68,7 +69,7 @@ class RateLimiter:
             return Wanted(needed=missing, welcome=missing)
         missing_updates = self.updates_per_call - self._updates_behind(counters)
         return Wanted(
-            needed=self._steps_for(missing_updates - self.tolerance),
+            needed=max(self._steps_for(missing_updates - self.tolerance), int(counters.environment_steps == 0)),
             welcome=self._steps_for(missing_updates + self.tolerance),
         )
 

@@ -120,7 +120,7 @@ def compiled_epochs(
     """Compile the preparation of a chunk and all epochs over it into one call, the learner's state donated.
 
     An epoch is one pass over all prepared rows, in a new random order. Where an update says stop, the rest of the
-    epochs is left out.
+    epochs is left out; so is an update that there is nothing to learn from for.
 
     :param learner: the algorithm.
     :param epochs: how many passes.
@@ -141,24 +141,27 @@ def compiled_epochs(
             jax.random.split(order_key, epochs)
         ).reshape(epochs * minibatches, rows // minibatches)
 
+        def minibatch(rows_now: jax.Array) -> Tree:
+            return jax.tree.map(lambda leaf: leaf[rows_now], prepared)
+
         def make_update(state: Tree, rows_now: jax.Array, number: jax.Array) -> tuple[Tree, UpdateOutput]:
-            minibatch = jax.tree.map(lambda leaf: leaf[rows_now], prepared)
             return learner.update(
-                state=state, batch=placement.split(minibatch), key=jax.random.fold_in(update_key, number)
+                state=state, batch=placement.split(minibatch(rows_now)), key=jax.random.fold_in(update_key, number)
             )
 
         program, results = jax.make_jaxpr(make_update, return_shape=True)(state, orders[0], jnp.uint32(0))
 
         def step(carry: tuple[Tree, jax.Array], inputs: tuple[jax.Array, jax.Array]) -> tuple[Any, Any]:
             state, stopped = carry
+            made = ~stopped & learner.learns_from(batch=minibatch(inputs[0]))
             state, output = jax.lax.cond(
-                stopped,
-                lambda state: (state, jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), results[1])),
+                made,
                 lambda state: evaluate(program, state, inputs, results=results),
+                lambda state: (state, jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), results[1])),
                 state,
             )
             stop = jnp.zeros((), jnp.bool_) if output.stop is None else output.stop
-            return (state, stopped | stop), (output, ~stopped)
+            return (state, stopped | stop), (output, made)
 
         numbers = jnp.arange(epochs * minibatches, dtype=jnp.uint32)
         (state, _), (outputs, made) = jax.lax.scan(step, (state, jnp.zeros((), jnp.bool_)), (orders, numbers))
