@@ -8,8 +8,6 @@ experiment = triax.Experiment(
     environment=triax.EnvironmentConfig(id="Hopper-v5"),
     rollout=triax.RolloutConfig(backend="processes"),
     total_steps=50_000,
-    # In line, each step is made by a new policy, as in the literature; updates are slower so.
-    loop=triax.LoopConfig(updates_per_call=1),
     evaluation=triax.EvaluationConfig(interval=2500, episodes=10, environments=10),
 )
 
