@@ -151,12 +151,13 @@ def compiled_epochs(
 
         program, results = jax.make_jaxpr(make_update, return_shape=True)(state, orders[0], jnp.uint32(0))
 
-        def step(carry: tuple[Tree, jax.Array], inputs: tuple[jax.Array, jax.Array]) -> tuple[Any, Any]:
+        def step(carry: tuple[Tree, jax.Array], inputs: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[Any, Any]:
             state, stopped = carry
-            made = ~stopped & learner.learns_from(batch=minibatch(inputs[0]))
+            *update, learnable = inputs
+            made = ~stopped & learnable
             state, output = jax.lax.cond(
                 made,
-                lambda state: evaluate(program, state, inputs, results=results),
+                lambda state: evaluate(program, state, update, results=results),
                 lambda state: (state, jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), results[1])),
                 state,
             )
@@ -164,7 +165,10 @@ def compiled_epochs(
             return (state, stopped | stop), (output, made)
 
         numbers = jnp.arange(epochs * minibatches, dtype=jnp.uint32)
-        (state, _), (outputs, made) = jax.lax.scan(step, (state, jnp.zeros((), jnp.bool_)), (orders, numbers))
+        learnable = jax.vmap(lambda rows_now: learner.learns_from(batch=minibatch(rows_now)))(orders)
+        (state, _), (outputs, made) = jax.lax.scan(
+            step, (state, jnp.zeros((), jnp.bool_)), (orders, numbers, learnable)
+        )
         return state, outputs, made
 
     return placement.compile(learn, donate_argnums=0)
