@@ -11,7 +11,7 @@ import triax
 PACKAGE = Path(str(triax.__file__)).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-BASE = frozenset({"trees", "compilation", "random", "spaces", "types"})
+BASE = frozenset({"trees", "processor", "compilation", "random", "spaces", "types"})
 
 EVERYONE = frozenset(
     BASE
@@ -21,7 +21,8 @@ EVERYONE = frozenset(
 
 MAY_KNOW: dict[str, frozenset[str]] = {
     "trees": frozenset(),
-    "compilation": frozenset(),
+    "processor": frozenset(),
+    "compilation": frozenset({"processor"}),
     "random": frozenset(),
     "statistics": frozenset(),
     "programs": frozenset(),

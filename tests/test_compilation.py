@@ -7,9 +7,20 @@ import jax.numpy as jnp
 import pytest
 
 from triax import compilation
-from triax.compilation import EIGEN, FEWER_COPIES, FUSED_YNNPACK, Compiled, chosen_options, is_known, multiplies_batches
+from triax.compilation import (
+    EIGEN,
+    FEWER_COPIES,
+    FUSED_YNNPACK,
+    Compiled,
+    chosen_options,
+    is_known,
+    is_of_batches,
+    matrix_products,
+    multiplications,
+)
 
 MATRIX = jnp.ones((64, 64))
+LARGE_MATRIX = jnp.ones((256, 256))
 BATCH = jnp.ones((8, 64, 64))
 
 
@@ -28,27 +39,30 @@ def test_products_suit_the_processor_unless_batches_of_matrices_are_multiplied(
     avx512: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(compilation, "has_avx512", lambda: avx512)
-    assert options_of(MATRIX) == FEWER_COPIES | (FUSED_YNNPACK if avx512 else EIGEN)
+    assert options_of(LARGE_MATRIX) == FEWER_COPIES | (FUSED_YNNPACK if avx512 else EIGEN)
+    assert options_of(MATRIX) == FEWER_COPIES | EIGEN
     assert options_of(BATCH) == FEWER_COPIES
-    text = Compiled(lambda matrix: jnp.tanh(matrix) @ matrix).lower(MATRIX).compile().as_text()
+    text = Compiled(lambda matrix: jnp.tanh(matrix) @ matrix).lower(LARGE_MATRIX).compile().as_text()
     assert text is not None
     assert ("ynn_fusion" in text) == avx512
 
 
-def test_products_of_batches_are_found_in_loops_and_branches_and_behind_vmap() -> None:
+def test_products_are_found_in_loops_and_branches_and_behind_vmap() -> None:
     def looped(matrix: jax.Array) -> jax.Array:
         def step(carry: jax.Array, _: None) -> tuple[jax.Array, None]:
-            return jax.lax.cond(carry[0, 0, 0] > 0, lambda: carry @ carry, lambda: carry), None
+            return jax.lax.cond(carry.ravel()[0] > 0, lambda: carry @ carry, lambda: carry), None
 
         return jax.lax.scan(step, matrix, length=2)[0]
 
-    def found(function: object, argument: jax.Array) -> bool:
-        return multiplies_batches(jax.jit(function).trace(argument).jaxpr.jaxpr)  # type: ignore[call-overload]
+    def found(function: object, argument: jax.Array) -> tuple[bool, int]:
+        (product,) = matrix_products(jax.jit(function).trace(argument).jaxpr.jaxpr)  # type: ignore[call-overload]
+        return is_of_batches(product), multiplications(product)
 
-    assert found(looped, BATCH)
-    assert found(jax.vmap(lambda matrix: matrix @ matrix), BATCH)
-    assert not found(lambda matrix: matrix @ matrix, MATRIX)
-    assert not found(lambda batch: batch @ MATRIX, BATCH)
+    assert found(looped, BATCH) == (True, 8 * 64**3)
+    assert found(looped, MATRIX) == (False, 64**3)
+    assert found(jax.vmap(lambda matrix: matrix @ matrix), BATCH) == (True, 8 * 64**3)
+    assert found(lambda matrix: matrix @ jnp.ones((64, 5)), MATRIX) == (False, 64 * 64 * 5)
+    assert found(lambda batch: batch @ MATRIX, BATCH) == (False, 8 * 64**3)
 
 
 def test_a_function_is_traced_once() -> None:

@@ -1,27 +1,37 @@
 """How Triax compiles: :func:`jax.jit` with the options of XLA that were measured to be faster."""
 
 import functools
+import math
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import jax
+from jax.core import ShapedArray
 from jax.errors import JaxRuntimeError
-from jax.extend.core import ClosedJaxpr, Jaxpr
+from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
+
+from triax.processor import has_avx512
 
 FEWER_COPIES = {"xla_cpu_copy_insertion_use_region_analysis": True}
 """On CPUs, what a loop carries is changed in place where nothing reads the old value any more, not copied first."""
 
 EIGEN = {"xla_cpu_experimental_ynn_fusion_type": ""}
 """
-On CPUs, products of matrices by Eigen and not by YNNPACK, which newer versions of XLA prefer. On a processor without
-AVX-512, Eigen is faster at those of SAC's updates.
+On CPUs, products of matrices by Eigen and not by YNNPACK, which newer versions of XLA prefer. Eigen is faster at small
+ones, and on a processor without AVX-512 at those of SAC's updates, too.
 """
 
 FUSED_YNNPACK = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_DOT"}
 """
 On CPUs, products of matrices by YNNPACK, each on one core and several at a time. On a processor with AVX-512, this is
-faster at SAC's updates than what XLA would choose, and than Eigen, which divides each product among the cores.
+faster at large ones, as SAC's updates have them, than what XLA would choose, and than Eigen, which divides each product
+among the cores.
+"""
+
+LARGE_PRODUCT = 6_000_000
+"""
+From so many multiplications on, a product is a large one. SAC's updates with a batch of 256 were measured to be faster
+by Eigen up to 2 × 128 units, and by YNNPACK from 2 × 192 on.
 """
 
 
@@ -73,24 +83,51 @@ def chosen_options(program: Jaxpr) -> dict[str, Any]:
     :param program: what JAX traced.
     :return: options of XLA, all of which it knows.
     """
-    products = {} if multiplies_batches(program) else FUSED_YNNPACK if has_avx512() else EIGEN
+    products = list(matrix_products(program))
+    if any(map(is_of_batches, products)):
+        library = {}
+    else:
+        large = max(map(multiplications, products), default=0) >= LARGE_PRODUCT
+        library = FUSED_YNNPACK if large and has_avx512() else EIGEN
     return {
-        name: value for options in (FEWER_COPIES, products) if is_known(**options) for name, value in options.items()
+        name: value for options in (FEWER_COPIES, library) if is_known(**options) for name, value in options.items()
     }
 
 
-def multiplies_batches(program: Jaxpr) -> bool:
-    """Say whether a program has products of batches of matrices.
+def matrix_products(program: Jaxpr) -> Iterator[JaxprEqn]:
+    """Find a program's products of matrices.
 
     :param program: what JAX traced.
-    :return: whether it has any, in loops and branches too.
+    :return: its products, in loops and branches too.
     """
     for equation in program.eqns:
-        if equation.primitive.name == "dot_general" and any(equation.params["dimension_numbers"][1]):
-            return True
-        if any(multiplies_batches(inner) for value in equation.params.values() for inner in _programs(value)):
-            return True
-    return False
+        if equation.primitive.name == "dot_general":
+            yield equation
+        for value in equation.params.values():
+            for inner in _programs(value):
+                yield from matrix_products(inner)
+
+
+def is_of_batches(product: JaxprEqn) -> bool:
+    """Say whether a product is one of batches of matrices.
+
+    :param product: as :func:`matrix_products` finds it.
+    :return: whether it has batches on both sides.
+    """
+    return any(product.params["dimension_numbers"][1])
+
+
+def multiplications(product: JaxprEqn) -> int:
+    """Count what a product multiplies.
+
+    :param product: as :func:`matrix_products` finds it.
+    :return: how many pairs of numbers.
+    """
+    (contracted, _), _ = product.params["dimension_numbers"]
+    left, result = product.invars[0].aval, product.outvars[0].aval
+    assert isinstance(left, ShapedArray)
+    assert isinstance(result, ShapedArray)
+    return math.prod([*(left.shape[axis] for axis in contracted), *result.shape])
 
 
 @functools.cache
@@ -105,18 +142,6 @@ def is_known(**options: Any) -> bool:
     except JaxRuntimeError:
         return False
     return True
-
-
-@functools.cache
-def has_avx512() -> bool:
-    """Ask Linux whether the processor has AVX-512.
-
-    :return: whether it has; False where there is no Linux to ask.
-    """
-    try:
-        return "avx512f" in Path("/proc/cpuinfo").read_text().split()
-    except OSError:
-        return False
 
 
 def _programs(value: Any) -> Iterator[Jaxpr]:

@@ -5,6 +5,7 @@ base key and a counter, the selection of what is brought back. The carry stays o
 """
 
 import functools
+import time
 import types
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,10 +16,14 @@ import numpy as np
 from jaxtyping import Array, Bool, Int, UInt32
 
 from triax.compilation import Compiled
+from triax.processor import usable_cores
 from triax.random import KeyArray, Name, derive_generator, key_from_data
 from triax.spaces import BinaryLeaf, BoxLeaf, DiscreteLeaf, Leaf, SpaceSpec, conditions
 from triax.trees import Tree, tree_map
 from triax.types import ActionMode, Policy, PolicyOutput
+
+AWAKE_SECONDS = 0.0002
+"""For how long to wait for actions without going to sleep; waking up takes as long as a small policy needs to act."""
 
 NOTHING_MASKED: Mapping[tuple[str, int], Any] = types.MappingProxyType({})
 
@@ -98,6 +103,7 @@ class CompiledPolicy:
         if key is not self._key:
             self._key, self._key_data = key, jax.random.key_data(key)
         action, new_carry, extras = act(parameters, carry, observation, is_first, self._key_data, np.uint32(counter))
+        wait_awake(jax.tree.leaves(action)[0].is_ready)
         return PolicyOutput(action=_on_host(action), carry=new_carry, extras=_on_host(extras) if extras else {})
 
     def _traced(
@@ -136,6 +142,19 @@ class CompiledPolicy:
         found = jax.tree.map(lambda leaf: f"{leaf.dtype}{leaf.shape}", value)
         if expected != found:
             raise ValueError(f"the policy's {what} must be {expected}, and it is {found}.")
+
+
+def wait_awake(is_ready: Callable[[], bool]) -> None:
+    """Wait for what is being computed without going to sleep, for :data:`AWAKE_SECONDS` at most.
+
+    With one core alone it does not wait: whoever computes could not go on until this ends.
+
+    :param is_ready: says whether it is computed.
+    """
+    if usable_cores() > 1:
+        deadline = time.perf_counter() + AWAKE_SECONDS
+        while not is_ready() and time.perf_counter() < deadline:
+            pass
 
 
 def random_actions(

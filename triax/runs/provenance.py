@@ -5,7 +5,6 @@ of cores and the same versions. These are what is recorded here, so that a diffe
 """
 
 import importlib.metadata
-import os
 import platform
 import sys
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, cast
 
+from triax.processor import usable_cores
 from triax.runs.files import JSON
 
 _PACKAGES = ("triax", "jax", "jaxlib", "flax", "optax", "numpy", "gymnasium", "mujoco")
@@ -115,7 +115,7 @@ def environment_description(*, device: bool = True, devices: Sequence[Any] = ())
         packages={name: version for name in _PACKAGES if (version := _version(name)) is not None},
         platform=platform.platform(),
         processor=_processor(),
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        cores=usable_cores(),
         backend=str(computing[0].platform) if computing else None,
         device=str(computing[0].device_kind) if computing else None,
         devices=len(computing) or None,

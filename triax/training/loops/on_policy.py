@@ -137,9 +137,9 @@ def compiled_epochs(
         state, prepared = learner.ingest(state=state, chunk=trajectory)
         order_key, update_key = jax.random.split(jax.random.fold_in(key, first_update))
         rows = jax.tree.leaves(prepared)[0].shape[0]
-        orders = jax.vmap(lambda epoch_key: jax.random.permutation(epoch_key, rows))(
-            jax.random.split(order_key, epochs)
-        ).reshape(epochs * minibatches, rows // minibatches)
+        # One sort an epoch: jax.random.permutation takes two, which is a sixth of the time of PPO's small updates.
+        orders = jnp.argsort(jax.random.bits(order_key, (epochs, rows)), axis=-1)
+        orders = orders.reshape(epochs * minibatches, rows // minibatches)
 
         def minibatch(rows_now: jax.Array) -> Tree:
             return jax.tree.map(lambda leaf: leaf[rows_now], prepared)
