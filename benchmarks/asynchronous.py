@@ -95,7 +95,8 @@ def main() -> None:
         (output / f"{known.name}_timed.json").write_text(json.dumps(report, indent=1) + "\n")
         print(json.dumps(report["asynchronous_to_in_line_median"]))
         return
-    options = ["--rollout.backend", "processes", *options]
+    given = options
+    options = ["--rollout.backend", "processes", *given]
 
     def train(seed: int, pin: list[str]) -> Path:
         return train_seed(name=known.name, seed=seed, runs=known.runs, pin=pin, options=options)
@@ -113,7 +114,7 @@ def main() -> None:
         output=output / f"{known.name}_compared.png",
         baseline=random[known.name],
     )
-    document["command"] = " ".join(["python benchmarks/asynchronous.py", known.name, *seed_options(seeds)])
+    document["command"] = " ".join(["python benchmarks/asynchronous.py", known.name, *seed_options(seeds), *given])
     (output / f"{known.name}_compared.json").write_text(json.dumps(document, indent=1) + "\n")
     print(json.dumps(document, indent=1))
 

@@ -1,6 +1,6 @@
 """SAC drives a car up a mountain that it must swing up to.
 
-With the policy's own white noise it never finds the top, and learns to save fuel instead: the return stays at 0.
+With the policy's own white noise it may never find the top, and learn to save fuel instead: the return stays at 0.
 Noise that is correlated in time makes the car swing. A random policy scores about −33, a good one 90 and more.
 """
 
