@@ -1,6 +1,7 @@
 """PPO in MixedAction2D as it is: which axis to move along or "done" (discrete), and by how much (continuous).
 
-A random policy succeeds in 0.8 % of episodes.
+A random policy succeeds in 0.8 % of episodes. Too little entropy, and some runs unlearn "done", which costs 100 wherever
+the target is not, before they find out where it pays.
 """
 
 import triax
@@ -10,7 +11,7 @@ experiment = triax.Experiment(
     learner=triax.PPOConfig(
         steps=256,
         minibatch_size=512,
-        entropy_coefficient=0.01,
+        entropy_coefficient=0.03,
         normalise_observations=True,
         optimizer=triax.OptimizerConfig(learning_rate=1e-3, max_gradient_norm=0.5, epsilon=1e-5),
     ),
