@@ -1,7 +1,7 @@
 """PPO in MixedAction2D as it is: which axis to move along or "done" (discrete), and by how much (continuous).
 
-A random policy succeeds in 0.8 % of episodes. Too little entropy, and some runs unlearn "done", which costs 100 wherever
-the target is not, before they find out where it pays.
+A random policy succeeds in 0.8 % of episodes. With too little entropy some runs unlearn "done", which costs 100
+wherever the target is not, before they find out where it pays.
 """
 
 import triax
