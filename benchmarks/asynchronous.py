@@ -4,12 +4,14 @@
     python benchmarks/random_policy.py
     python benchmarks/asynchronous.py pendulum_sac --seeds 5 --jobs 2
     python benchmarks/asynchronous.py pendulum_sac --timed 2
+    python benchmarks/asynchronous.py pendulum_sac --environments 8 --timed 2
 
 Trains the seeds that are missing, with the same steps and the same ratio of updates to steps, and writes
 ``results/asynchronous/NAME.jsonl`` (the rows), ``NAME_compared.json`` (areas under the evaluation curves, above what
-random actions score, and their ratio) and ``NAME_compared.png``. With ``--timed`` it trains both kinds in turns, on all
+random actions score, and their ratio) and ``NAME_compared.png``. With ``--timed`` it trains all kinds in turns, on all
 cores, and writes ``NAME_timed.json``: seconds from the first row of metrics to the last, so that the start does not
-count, and evaluations do.
+count, and evaluations do. With ``--environments N`` the worker has N environments, in line there is one as ever, and
+what is timed is also training in line with N; the folder is ``results/asynchronous_N_environments``.
 """
 
 import argparse
@@ -30,14 +32,22 @@ from settings import commit, description_of, experiment_of
 from triax.runs import RunDirectory, environment_description, read_metrics
 
 ROOT = Path(__file__).resolve().parents[1]
-BACKENDS = {"asynchronous": "processes", "in line": "inline"}
 
 
-def seconds_of_training(*, name: str, backend: str, seed: int, options: list[str]) -> float:
+def rollout_options(*, backend: str, environments: int) -> list[str]:
+    """Give the options of a kind of training.
+
+    :param backend: of the rollout.
+    :param environments: of a worker, or in line.
+    :return: options of the command ``train``.
+    """
+    return ["--rollout.backend", backend, "--rollout.environments-per-worker", str(environments)]
+
+
+def seconds_of_training(*, name: str, seed: int, options: list[str]) -> float:
     """Train once, on all cores.
 
     :param name: of the experiment.
-    :param backend: of the rollout.
     :param seed: the run's seed.
     :param options: further options of the command ``train``.
     :return: seconds from the first row of metrics to the last.
@@ -45,37 +55,59 @@ def seconds_of_training(*, name: str, backend: str, seed: int, options: list[str
     with tempfile.TemporaryDirectory(prefix="timed-") as folder:
         run = Path(folder) / "run"
         command = [sys.executable, f"experiments/{name}.py", "train", "--run-directory", str(run)]
-        command += ["--seed", str(seed), "--loop.no-video", "--rollout.backend", backend, *options]
+        command += ["--seed", str(seed), "--loop.no-video", *options]
         subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         rows = read_metrics(RunDirectory.open(run))
     return rows[-1].wall_seconds - rows[0].wall_seconds
 
 
-def time_both(*, name: str, rounds: int, options: list[str]) -> dict[str, Any]:
-    """Train both kinds in turns.
+def time_in_turns(*, name: str, rounds: int, environments: int, options: list[str]) -> dict[str, Any]:
+    """Train every kind in turns.
 
     :param name: of the experiment.
     :param rounds: of turns; each has a seed of its own.
+    :param environments: of the worker.
     :param options: further options of the command ``train``.
     :return: the report.
     """
-    seconds: dict[str, list[float]] = {label: [] for label in BACKENDS}
+    kinds = {
+        "asynchronous": rollout_options(backend="processes", environments=environments),
+        "in line": rollout_options(backend="inline", environments=1),
+    }
+    if environments > 1:
+        kinds[f"in line, {environments} environments"] = rollout_options(backend="inline", environments=environments)
+    seconds: dict[str, list[float]] = {kind: [] for kind in kinds}
     for number in range(rounds):
-        for label in list(BACKENDS)[:: 1 if number % 2 == 0 else -1]:
-            found = seconds_of_training(name=name, backend=BACKENDS[label], seed=number, options=options)
-            seconds[label].append(round(found, 2))
-            print(label, seconds[label][-1], flush=True)
-    ratios = [ours / theirs for ours, theirs in zip(seconds["asynchronous"], seconds["in line"], strict=True)]
+        for kind in list(kinds)[:: 1 if number % 2 == 0 else -1]:
+            found = seconds_of_training(name=name, seed=number, options=[*kinds[kind], *options])
+            seconds[kind].append(round(found, 2))
+            print(kind, seconds[kind][-1], flush=True)
     return {
         "experiment": name,
         "description": description_of(experiment_of(ROOT / "experiments" / f"{name}.py", options=options)),
         "commit": commit(),
-        "command": " ".join(["python benchmarks/asynchronous.py", name, "--timed", str(rounds), *options]),
+        "command": command_of(name, environments, ["--timed", str(rounds), *options]),
         "date": date.today().isoformat(),
         "seconds": seconds,
-        "asynchronous_to_in_line_median": round(statistics.median(ratios), 3),
+        "asynchronous_to_median": {
+            kind: round(statistics.median(a / b for a, b in zip(seconds["asynchronous"], found, strict=True)), 3)
+            for kind, found in seconds.items()
+            if kind != "asynchronous"
+        },
         "machine": environment_description().to_json(),
     }
+
+
+def command_of(name: str, environments: int, options: list[str]) -> str:
+    """Write down how a result is made again.
+
+    :param name: of the experiment.
+    :param environments: of the worker.
+    :param options: all others.
+    :return: the command.
+    """
+    many = ["--environments", str(environments)] if environments > 1 else []
+    return " ".join(["python benchmarks/asynchronous.py", name, *many, *options])
 
 
 def main() -> None:
@@ -84,22 +116,25 @@ def main() -> None:
     parser.add_argument("name", help="of a file in experiments/, without .py")
     add_seeds(parser, default=5)
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time, a core each if several (default: 1)")
+    parser.add_argument("--environments", type=int, default=1, help="of the worker (default: 1)")
     parser.add_argument("--timed", type=int, default=0, help="rounds of timing, instead of curves (default: none)")
-    parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "asynchronous", help="folder of run directories")
+    parser.add_argument("--runs", type=Path, default=ROOT / "runs", help="folder of the folders of run directories")
     parser.add_argument("--results", type=Path, default=ROOT / "results", help="where the results in line are")
     known, options = parser.parse_known_args()
-    output = known.results / "asynchronous"
+    environments = known.environments
+    folder = "asynchronous" if environments == 1 else f"asynchronous_{environments}_environments"
+    output, runs = known.results / folder, known.runs / folder
     output.mkdir(parents=True, exist_ok=True)
     if known.timed > 0:
-        report = time_both(name=known.name, rounds=known.timed, options=options)
+        report = time_in_turns(name=known.name, rounds=known.timed, environments=environments, options=options)
         (output / f"{known.name}_timed.json").write_text(json.dumps(report, indent=1) + "\n")
-        print(json.dumps(report["asynchronous_to_in_line_median"]))
+        print(json.dumps(report["asynchronous_to_median"]))
         return
     given = options
-    options = ["--rollout.backend", "processes", *given]
+    options = [*rollout_options(backend="processes", environments=environments), *given]
 
     def train(seed: int, pin: list[str]) -> Path:
-        return train_seed(name=known.name, seed=seed, runs=known.runs, pin=pin, options=options)
+        return train_seed(name=known.name, seed=seed, runs=runs, pin=pin, options=options)
 
     seeds = seeds_of(known)
     directories = for_each_seed(seeds=seeds, jobs=known.jobs, work=train)
@@ -114,7 +149,7 @@ def main() -> None:
         output=output / f"{known.name}_compared.png",
         baseline=random[known.name],
     )
-    document["command"] = " ".join(["python benchmarks/asynchronous.py", known.name, *seed_options(seeds), *given])
+    document["command"] = command_of(known.name, environments, [*seed_options(seeds), *given])
     (output / f"{known.name}_compared.json").write_text(json.dumps(document, indent=1) + "\n")
     print(json.dumps(document, indent=1))
 
