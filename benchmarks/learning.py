@@ -72,15 +72,14 @@ def settings_row(*, name: str, directories: list[Path], command: str) -> dict[st
     }
 
 
-def summarise(*, name: str, directories: list[Path], options: list[str], output: Path) -> None:
+def summarise(*, name: str, directories: list[Path], command: str, output: Path) -> None:
     """Write what the evaluations say, and a plot.
 
     :param name: of the experiment.
     :param directories: of the runs, one a seed.
-    :param options: of this script, with which they were made.
+    :param command: with which they were made.
     :param output: the folder of results.
     """
-    command = " ".join(["python benchmarks/learning.py", name, *options])
     rows = [settings_row(name=name, directories=directories, command=command)]
     for directory in directories:
         run = RunDirectory.open(directory)
@@ -110,8 +109,8 @@ def main() -> None:
 
     seeds = seeds_of(known)
     directories = for_each_seed(seeds=seeds, jobs=known.jobs, work=train)
-    options = [*seed_options(seeds), *options]
-    summarise(name=known.name, directories=directories, options=options, output=known.output)
+    command = " ".join(["python benchmarks/learning.py", known.name, *seed_options(seeds), *options])
+    summarise(name=known.name, directories=directories, command=command, output=known.output)
 
 
 if __name__ == "__main__":

@@ -47,6 +47,32 @@ def test_products_suit_the_processor_unless_batches_of_matrices_are_multiplied(
     assert ("ynn_fusion" in text) == avx512
 
 
+@pytest.mark.parametrize(("units", "library"), [(128, EIGEN), (192, FUSED_YNNPACK)])
+def test_products_of_a_batch_of_256_are_large_from_192_units_on(
+    units: int, library: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compilation, "has_avx512", lambda: True)
+    program = jax.jit(lambda layer: jnp.ones((256, units)) @ layer).trace(jnp.ones((units, units))).jaxpr.jaxpr
+    assert chosen_options(program) == FEWER_COPIES | library
+
+
+@pytest.mark.parametrize(("updates", "library"), [(1, FUSED_YNNPACK), (80, EIGEN)])
+def test_what_most_products_need_counts_and_not_a_single_large_one(
+    updates: int, library: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As PPO does: one pass over the whole chunk, and then many updates with small parts of it.
+    monkeypatch.setattr(compilation, "has_avx512", lambda: True)
+
+    def learn(chunk: jax.Array, layer: jax.Array) -> jax.Array:
+        def update(layer: jax.Array, _: None) -> tuple[jax.Array, None]:
+            return layer + chunk[:64].T @ (chunk[:64] @ layer), None
+
+        return jnp.sum(chunk @ layer) + jax.lax.scan(update, layer, length=updates)[0]
+
+    program = jax.jit(learn).trace(jnp.ones((2048, 64)), jnp.ones((64, 64))).jaxpr.jaxpr
+    assert chosen_options(program) == FEWER_COPIES | library
+
+
 def test_products_are_found_in_loops_and_branches_and_behind_vmap() -> None:
     def looped(matrix: jax.Array) -> jax.Array:
         def step(carry: jax.Array, _: None) -> tuple[jax.Array, None]:
@@ -54,15 +80,16 @@ def test_products_are_found_in_loops_and_branches_and_behind_vmap() -> None:
 
         return jax.lax.scan(step, matrix, length=2)[0]
 
-    def found(function: object, argument: jax.Array) -> tuple[bool, int]:
-        (product,) = matrix_products(jax.jit(function).trace(argument).jaxpr.jaxpr)  # type: ignore[call-overload]
-        return is_of_batches(product), multiplications(product)
+    def found(function: object, argument: jax.Array) -> tuple[bool, int, int]:
+        program = jax.jit(function).trace(argument).jaxpr.jaxpr  # type: ignore[call-overload]
+        ((product, times),) = matrix_products(program)
+        return is_of_batches(product), multiplications(product), times
 
-    assert found(looped, BATCH) == (True, 8 * 64**3)
-    assert found(looped, MATRIX) == (False, 64**3)
-    assert found(jax.vmap(lambda matrix: matrix @ matrix), BATCH) == (True, 8 * 64**3)
-    assert found(lambda matrix: matrix @ jnp.ones((64, 5)), MATRIX) == (False, 64 * 64 * 5)
-    assert found(lambda batch: batch @ MATRIX, BATCH) == (False, 8 * 64**3)
+    assert found(looped, BATCH) == (True, 8 * 64**3, 2)
+    assert found(looped, MATRIX) == (False, 64**3, 2)
+    assert found(jax.vmap(lambda matrix: matrix @ matrix), BATCH) == (True, 8 * 64**3, 1)
+    assert found(lambda matrix: matrix @ jnp.ones((64, 5)), MATRIX) == (False, 64 * 64 * 5, 1)
+    assert found(lambda batch: batch @ MATRIX, BATCH) == (False, 8 * 64**3, 1)
 
 
 def test_a_function_is_traced_once() -> None:

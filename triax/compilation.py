@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -84,28 +84,41 @@ def chosen_options(program: Jaxpr) -> dict[str, Any]:
     :return: options of XLA, all of which it knows.
     """
     products = list(matrix_products(program))
-    if any(map(is_of_batches, products)):
+    if any(is_of_batches(product) for product, _ in products):
         library = {}
     else:
-        large = max(map(multiplications, products), default=0) >= LARGE_PRODUCT
-        library = FUSED_YNNPACK if large and has_avx512() else EIGEN
+        library = FUSED_YNNPACK if are_mostly_large(products) and has_avx512() else EIGEN
     return {
         name: value for options in (FEWER_COPIES, library) if is_known(**options) for name, value in options.items()
     }
 
 
-def matrix_products(program: Jaxpr) -> Iterator[JaxprEqn]:
+def matrix_products(program: Jaxpr, *, times: int = 1) -> Iterator[tuple[JaxprEqn, int]]:
     """Find a program's products of matrices.
 
     :param program: what JAX traced.
-    :return: its products, in loops and branches too.
+    :param times: how often the program runs.
+    :return: its products, in loops and branches too, and how often each is computed: in a loop as often as it goes
+        round, where that is known.
     """
     for equation in program.eqns:
         if equation.primitive.name == "dot_general":
-            yield equation
+            yield equation, times
+        rounds = equation.params["length"] if equation.primitive.name == "scan" else 1
         for value in equation.params.values():
             for inner in _programs(value):
-                yield from matrix_products(inner)
+                yield from matrix_products(inner, times=times * rounds)
+
+
+def are_mostly_large(products: Sequence[tuple[JaxprEqn, int]]) -> bool:
+    """Say whether most of the work is in large products.
+
+    :param products: as :func:`matrix_products` finds them.
+    :return: whether large ones have at least half of all multiplications.
+    """
+    work = [(multiplications(product), times) for product, times in products]
+    large = sum(size * times for size, times in work if size >= LARGE_PRODUCT)
+    return large > 0 and 2 * large >= sum(size * times for size, times in work)
 
 
 def is_of_batches(product: JaxprEqn) -> bool:

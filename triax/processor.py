@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def usable_cores() -> int:
-    """Count the cores that this process may run on.
+    """Count the cores that this process may run on; how much of their time a container may use does not count.
 
     :return: at least 1.
     """

@@ -82,7 +82,8 @@ def test_the_row_of_settings_describes_the_experiment(tmp_path: Path, monkeypatc
     settings.mark_done(tmp_path / "run")
     monkeypatch.setattr(learning, "compare_runs", lambda *_, **__: [])
     monkeypatch.setattr(learning, "read_evaluations", lambda _: [])
-    learning.summarise(name="small", directories=[tmp_path / "run"], options=[], output=tmp_path)
+    learning.summarise(name="small", directories=[tmp_path / "run"], command="small", output=tmp_path)
     (row,) = read_rows(tmp_path / "small.jsonl")
+    assert row["command"] == "small"
     assert row["description"] == settings.description_of(experiment)
     assert row["commits"] == [settings.commit()]

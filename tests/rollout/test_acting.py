@@ -3,11 +3,13 @@
 import time
 from typing import Any
 
-import jax
 import pytest
 
+import triax
+from triax.environments.probes import EndlessRewardProbe
 from triax.rollout import acting
 from triax.rollout.acting import AWAKE_SECONDS, wait_awake
+from triax.training.building import build
 
 
 class Computed:
@@ -41,7 +43,21 @@ def test_the_only_core_is_left_to_whoever_computes(monkeypatch: pytest.MonkeyPat
     assert wait(Computed(after=4, monkeypatch=monkeypatch, cores=1)) == 0
 
 
-def test_a_real_array_can_be_waited_for() -> None:
-    array: Any = jax.numpy.ones(3) + 1
-    wait_awake(array.is_ready)
-    assert array.sum() == 6
+def test_whoever_steps_environments_in_line_waits_for_each_action(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[Any] = []
+
+    def wait_and_count(is_ready: Any) -> None:
+        waits.append(is_ready)
+        wait_awake(is_ready)
+
+    monkeypatch.setattr(acting, "wait_awake", wait_and_count)
+    probe = triax.EnvironmentConfig(factory=EndlessRewardProbe, arguments={"steps": 8})
+    parts = build(
+        experiment=triax.Experiment(name="awake", learner=triax.A2CConfig(steps=4), environment=probe, total_steps=4)
+    )
+    try:
+        parts.loop.advance(limit=4)
+        assert len(waits) == 4
+        assert all(is_ready() for is_ready in waits)
+    finally:
+        parts.close()

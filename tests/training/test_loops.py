@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import outside_learners as outside
 import pytest
+from jaxtyping import Bool
 
 import triax
 from triax.environments.probes import ConstantRewardProbe, CounterProbe, EndlessRewardProbe
@@ -59,6 +60,26 @@ class TracedConfig:
 
     def build(self, *, observation_spec: Any, action_spec: Any) -> TracedLearner:
         return TracedLearner(config=self, observation_spec=observation_spec, action_spec=action_spec)
+
+
+class LearningWhereActed(TracedLearner):
+    """Leaves minibatches out in which no action was taken, and says of the others how many rows have one."""
+
+    def learns_from(self, *, batch: Any) -> Bool[jax.Array, ""]:
+        return jnp.any(batch["valid"])
+
+    def update(
+        self, *, state: outside.CountingState, batch: Any, key: KeyArray
+    ) -> tuple[outside.CountingState, UpdateOutput]:
+        state, output = super().update(state=state, batch=batch, key=key)
+        return state, UpdateOutput(metrics={"acted": jnp.sum(batch["valid"]), **output.metrics})
+
+
+class LearningWhereActedConfig(TracedConfig):
+    """Describes it."""
+
+    def build(self, *, observation_spec: Any, action_spec: Any) -> TracedLearner:
+        return LearningWhereActed(config=self, observation_spec=observation_spec, action_spec=action_spec)
 
 
 class CountingIngests(TracedLearner):
@@ -173,6 +194,32 @@ def test_trap_14_an_epoch_is_a_pass_over_all_rows() -> None:
         assert parts.loop.counters.updates == 12
         np.testing.assert_allclose(sums, sums[0])
         assert sums[0] > 0.0
+    finally:
+        parts.close()
+
+
+def test_every_epoch_has_an_order_of_its_own() -> None:
+    parts = build(experiment=_experiment(OnPolicyPlan(steps=10, epochs=3, minibatch_size=1)))
+    try:
+        (metrics,) = parts.loop.advance(limit=1).metrics
+        orders = np.asarray(metrics["reward_sum"]).reshape(3, 20)
+        assert len({tuple(order) for order in orders}) == 3
+        np.testing.assert_array_equal(np.sort(orders, axis=1), np.sort(orders, axis=1)[[0, 0, 0]])
+    finally:
+        parts.close()
+
+
+def test_only_minibatches_without_an_action_are_left_out() -> None:
+    # Episodes of one step: about half of all rows are final observations.
+    plan = OnPolicyPlan(steps=10, epochs=2, minibatch_size=1)
+    environment = triax.EnvironmentConfig(factory=ConstantRewardProbe)
+    experiment = _experiment(plan, learner=LearningWhereActedConfig(plan=plan), environment=environment)
+    parts = build(experiment=experiment)
+    try:
+        (metrics,) = parts.loop.advance(limit=1).metrics
+        assert 0 < parts.loop.steps < 20
+        assert parts.loop.counters.updates == 2 * parts.loop.steps
+        np.testing.assert_array_equal(metrics["acted"], np.ones(2 * parts.loop.steps))
     finally:
         parts.close()
 

@@ -146,7 +146,8 @@ class Learner(abc.ABC, Generic[StateT]):
         """Tell whether there is anything to learn from in a batch of fresh experience; loops leave other updates out.
 
         In a row between two episodes no action was taken, and a small batch may have no others: its gradient is 0, and
-        yet an update would move what has momentum, or decays.
+        yet an update would move what has momentum, or decays. Loops ask it of all minibatches at once, before the first
+        update: so it should look at as few of the rows' fields as it can.
 
         :param batch: rows as :meth:`ingest` prepared them.
         :return: a scalar.

@@ -23,7 +23,7 @@ from triax.trees import Tree, tree_map
 from triax.types import ActionMode, Policy, PolicyOutput
 
 AWAKE_SECONDS = 0.0002
-"""For how long to wait for actions without going to sleep; waking up takes as long as a small policy needs to act."""
+"""For how long to wait for actions without going to sleep; waking up takes longer than a small policy needs to act."""
 
 NOTHING_MASKED: Mapping[tuple[str, int], Any] = types.MappingProxyType({})
 
