@@ -1,4 +1,4 @@
-"""What surrounds the loops when the disk does not take what is written."""
+"""What surrounds the loops: what is saved at the end, and what becomes of a run whose disk does not take it."""
 
 import dataclasses
 import errno
@@ -15,6 +15,7 @@ from triax.environments.probes import CounterProbe
 from triax.learners.interface import OnPolicyPlan, ReplayPlan, TransitionUnit
 from triax.runs import (
     CheckpointFailed,
+    CheckpointStore,
     LogError,
     MetricsRow,
     RunDirectory,
@@ -24,6 +25,8 @@ from triax.runs import (
 )
 from triax.runs.jsonlines import JsonLines
 from triax.runs.tensorboard import TensorBoardWriter
+from triax.training.loops import ReplayLoop
+from triax.training.loops.base import Iteration
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +65,28 @@ def untroubled(tmp_path_factory: pytest.TempPathFactory) -> Rows:
     rows = rows_of(run)
     assert min(map(len, rows)) >= 3
     return rows
+
+
+def test_updates_that_came_after_the_newest_checkpoint_are_saved_though_no_step_did(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    advance = ReplayLoop.advance
+
+    def updating(self: ReplayLoop, *, limit: int) -> Iteration:
+        if self.steps < 100:
+            return advance(self, limit=limit)
+        # As where LoopConfig.ratio_tolerance lets updates go ahead.
+        self.counters.updates += 3
+        signal.raise_signal(signal.SIGINT)
+        return Iteration()
+
+    monkeypatch.setattr(ReplayLoop, "advance", updating)
+    with pytest.raises(triax.TrainingInterrupted, match="is saved"):
+        triax.train(experiment=EXPERIMENT, run_directory=tmp_path / "run")
+    store = CheckpointStore(RunDirectory.open(tmp_path / "run").checkpoints_path)
+    assert store.steps()[-1] == 100
+    saved: Any = store.counters(100)["counters"]
+    assert saved["updates"] == 7 * 8 + 3  # seven calls, for the 60 steps after the warm-up
 
 
 def test_rows_that_a_full_disk_refuses_are_written_once_there_is_room(

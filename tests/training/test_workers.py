@@ -336,6 +336,7 @@ def test_what_only_the_trainer_can_import_is_said_by_name(tmp_path: Path) -> Non
     )
     assert found.returncode == 1, found.stderr
     assert "could not begin: it failed with ModuleNotFoundError: No module named 'made_here'" in found.stderr
+    assert "A worker imports the experiment anew, in a process of its own" in found.stderr
 
 
 def test_rates_are_of_what_happened_since_the_last_row() -> None:

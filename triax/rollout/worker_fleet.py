@@ -108,6 +108,7 @@ class WorkerFleet(abc.ABC, Generic[LifeT]):
         self._seconds_waited = 0.0
         self._heard_last = time.monotonic()
         self._said_last = 0.0
+        self._asked_last: float | None = None
 
     @property
     def environments(self) -> int:
@@ -168,6 +169,7 @@ class WorkerFleet(abc.ABC, Generic[LifeT]):
         if self._failure is not None:
             raise self._failure
         began = time.monotonic()
+        self._say_if_kept_waiting(now=began)
         chunks: list[Chunk] = []
         rows = 0
         try:
@@ -193,6 +195,7 @@ class WorkerFleet(abc.ABC, Generic[LifeT]):
                 raise
         self._environment_steps += sum(chunk.steps for chunk in chunks)
         self._episodes += sum(len(chunk.episodes) for chunk in chunks)
+        self._asked_last = time.monotonic()
         return chunks
 
     def report(self) -> FleetReport:
@@ -281,7 +284,7 @@ class WorkerFleet(abc.ABC, Generic[LifeT]):
         say(f"worker {worker} ({life.place}) {reason}")
         headline = reason.splitlines()[0]
         if permanent and not life.has_stepped and life.is_first:
-            raise WorkersFailed(f"worker {worker} could not begin: it {headline}.")
+            raise WorkersFailed(f"worker {worker} could not begin: it {headline}.{_hint(headline)}")
         if not self._budget.take():
             supervision = self._config.supervision
             raise WorkersFailed(
@@ -310,6 +313,12 @@ class WorkerFleet(abc.ABC, Generic[LifeT]):
             raise WorkersFailed(f"worker {worker} could not be started: {error}") from error
         self._started.add(worker)
 
+    def _say_if_kept_waiting(self, *, now: float) -> None:
+        """Say so if the trainer has left the workers without an answer for long; they are ahead of it only so far."""
+        away = 0.0 if self._asked_last is None else now - self._asked_last
+        if away > self._config.supervision.patience_seconds:
+            say(f"workers had to wait: for {away:.0f} s the trainer was learning, evaluating, saving or compiling")
+
     def _say_if_waiting(self, *, now: float) -> None:
         patience = self._config.supervision.patience_seconds
         if now - max(self._heard_last, self._said_last) > patience:
@@ -324,3 +333,9 @@ def say(text: str) -> None:
     :param text: what.
     """
     print(f"triax: {text}", file=sys.stderr, flush=True)
+
+
+def _hint(headline: str) -> str:
+    if "ModuleNotFoundError" not in headline:
+        return ""
+    return " A worker imports the experiment anew, in a process of its own: let it find the module there, too."

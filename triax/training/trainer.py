@@ -91,7 +91,7 @@ class Trainer:
         self._checkpoints = Schedule(interval=checkpoint.interval, next=checkpoint.interval)
         self._best_score: float | None = None
         self._scored: Evaluated | None = None
-        self._saved_steps: int | None = None
+        self._saved: tuple[int, int] | None = None
         self._wall_seconds_before = 0.0
         self._started = time.monotonic()
         self._finished: str | None = None
@@ -133,7 +133,7 @@ class Trainer:
         return TrainingOutcome(
             reason=self._stop.reason or self._finished or "done",
             interrupted=self._stop.interrupted,
-            is_saved=self._saved_steps == self._loop.steps,
+            is_saved=self._saved == self._reached(),
         )
 
     def restore(self, *, state: LoopState, counters: Mapping[str, Any]) -> None:
@@ -151,7 +151,7 @@ class Trainer:
         self._wall_seconds_before = counters["wall_seconds"]
         self._finished = counters["finished"]
         self._means.restore(counters["means"])
-        self._saved_steps = self._loop.steps
+        self._saved = self._reached()
 
     def _at_boundary(self) -> bool:
         """Do what is due, in a fixed order, and tell whether the run ends here."""
@@ -274,12 +274,17 @@ class Trainer:
                 raise Diverged(f"the policy's parameters {path} are not finite")
 
     def _save_what_is_new(self) -> None:
-        if self._saved_steps != self._loop.steps:
+        if self._saved != self._reached():
             self._check_finite()
             self._save_checkpoint(at_end=True)
 
+    def _reached(self) -> tuple[int, int]:
+        """Say how far the learner is: updates may be made between two steps."""
+        return self._loop.steps, self._loop.counters.updates
+
     def _save_checkpoint(self, *, at_end: bool) -> None:
         steps, scored = self._loop.steps, self._scored
+        is_scored = scored is not None and (scored.policy.steps, scored.policy.counters.updates) == self._reached()
         self._checkpoints.done(steps=steps)
         try:
             self._store.save(
@@ -287,10 +292,10 @@ class Trainer:
                 parts={AGENT_PART: to_numpy(self._loop.agent_parameters()), TRAINING_PART: self._loop.state()},
                 counters=self._counters(),
                 agent_parts=(AGENT_PART,),
-                score=scored.row.mean if scored is not None and scored.policy.steps == steps else None,
+                score=scored.row.mean if scored is not None and is_scored else None,
                 needs=[] if self._evaluating is None else [own.steps for own in self._evaluating.outstanding],
             )
-            self._saved_steps = steps
+            self._saved = self._reached()
         except (CheckpointFailed, LogError, OSError) as error:
             outlook = "" if at_end else " Training goes on; the next checkpoint will be tried as planned."
             self._progress.say(f"warning: {error}.{outlook}")

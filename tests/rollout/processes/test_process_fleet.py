@@ -377,3 +377,15 @@ def test_trap_36_what_processes_share_has_no_name_that_outlives_them() -> None:
     # Memory that is written to and shared with others, "rw-s", by its name in the file system.
     mappings = [line.split(maxsplit=5) for lines in maps for line in lines]
     assert {fields[5] for fields in mappings if fields[1] == "rw-s"} == {"/memfd:triax (deleted)"}
+
+
+def test_trap_30_workers_that_wait_long_for_the_trainer_are_spoken_for(capfd: pytest.CaptureFixture[str]) -> None:
+    supervision = SupervisionConfig(patience_seconds=0.5)
+    config = RolloutConfig(backend="processes", supervision=supervision)
+    with running(diary_fleet(config=config)) as fleet:
+        fleet.collect(minimum=4)
+        fleet.collect(minimum=4)
+        assert "workers had to wait" not in capfd.readouterr().err
+        time.sleep(0.6)
+        fleet.collect(minimum=4)
+    assert "workers had to wait: for 1 s the trainer was learning, evaluating, saving" in capfd.readouterr().err
