@@ -9,16 +9,21 @@ and kills the evaluator; then it kills the trainer, and resumes. At the end it l
 - the run has all its steps and all its evaluations, each once, and the logs have each row once;
 - each step that was made stands in the replay once, and no episode has a hole;
 - each episode that ended there stands in the log once, with its return;
-- no process and no temporary file is left.
+- what was lost was counted and said, of each worker and of the trainer;
+- no process, no memory and no temporary file is left.
+
+An observation says of which worker, life and episode it is, and which step there: so a step can be found in the replay.
 
 Prints what it did, and a report; ends with 1 if something does not hold.
 """
 
 import argparse
 import collections
+import contextlib
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -32,6 +37,7 @@ from typing import Any
 import numpy as np
 from fault_drill_experiment import EPISODE_STEPS
 from safetensors.numpy import load_file
+from settings import commit
 
 from triax.runs import CheckpointStore, environment_description
 
@@ -118,6 +124,22 @@ def _folder_of(process: int) -> Path | None:
         return None
 
 
+def memory_of(processes: list[int]) -> set[int]:
+    """Find the shared memory that processes hold; it has no name that it could be found by once nobody holds it.
+
+    :param processes: their numbers.
+    :return: the numbers of its files.
+    """
+    found = set()
+    for process in processes:
+        with contextlib.suppress(OSError):
+            for descriptor in Path(f"/proc/{process}/fd").iterdir():
+                with contextlib.suppress(OSError):
+                    if "memfd:triax" in str(descriptor.readlink()):
+                        found.add(descriptor.stat().st_ino)
+    return found
+
+
 def do_damage(fault: str, *, trainer: Trainer, folder: Path) -> None:
     """Make something go wrong, and wait until it has.
 
@@ -139,7 +161,7 @@ def do_damage(fault: str, *, trainer: Trainer, folder: Path) -> None:
         wait_until(lambda: not (folder / "faults" / fault).exists(), what=f"an environment to {fault}", trainer=trainer)
 
 
-def drill(*, folder: Path, kills: int, pause: float, seed: int, options: list[str]) -> list[str]:
+def drill(*, folder: Path, kills: int, pause: float, seed: int, options: list[str]) -> tuple[list[str], set[int]]:
     """Train under fire.
 
     :param folder: where; empty.
@@ -147,7 +169,7 @@ def drill(*, folder: Path, kills: int, pause: float, seed: int, options: list[st
     :param pause: seconds between two faults, on average.
     :param seed: of the order and the times.
     :param options: further options of training.
-    :return: what was done, in order.
+    :return: what was done, in order; and the shared memory that was used.
     """
     random.seed(seed)
     (folder / "faults").mkdir(parents=True)
@@ -163,16 +185,49 @@ def drill(*, folder: Path, kills: int, pause: float, seed: int, options: list[st
         print(fault, flush=True)
         do_damage(fault, trainer=trainer, folder=folder)
     time.sleep(random.uniform(0.0, 2.0 * pause))
+    of_workers = [fault for fault in faults if fault != "kill evaluator"]
+    log = folder / "log.txt"
+    wait_until(
+        lambda: len(losses_of_workers(log.read_text())) >= len(of_workers), what="what was lost", trainer=trainer
+    )
     beside = trainer.children()
+    memory = memory_of([trainer.process.pid])
     print("kill trainer", flush=True)
     trainer.process.kill()
     trainer.wait()
     wait_until(lambda: not any(map(_name_of, beside)), what="the end of the processes beside the trainer", seconds=10.0)
     print("resume", flush=True)
-    code = Trainer(command="resume", run=run, folder=folder, options=[]).wait()
+    trainer = Trainer(command="resume", run=run, folder=folder, options=[])
+    trainer.wait_for_child("triax-worker")
+    memory |= memory_of([trainer.process.pid])
+    code = trainer.wait()
     if code != 0:
-        raise SystemExit(f"resuming ended with {code}:\n{(folder / 'log.txt').read_text()[-3000:]}")
-    return [*faults, "kill trainer", "resume"]
+        raise SystemExit(f"resuming ended with {code}:\n{log.read_text()[-3000:]}")
+    return [*faults, "kill trainer", "resume"], memory
+
+
+def losses_of_workers(log: str) -> list[str]:
+    """Find what was said of workers' ends.
+
+    :param log: what was printed.
+    :return: the lines.
+    """
+    return re.findall(r"^triax: worker \d+ begins anew; \d+ steps that it had not handed over are lost$", log, re.M)
+
+
+def examine_losses(*, log: str, done: list[str]) -> dict[str, bool]:
+    """Look at what was said to be lost.
+
+    :param log: what was printed.
+    :param done: what :func:`drill` did.
+    :return: what holds.
+    """
+    of_workers = sum(fault in {"kill worker", "stop worker", "raise", "nan", "sleep"} for fault in done)
+    resumed = re.findall(r"^resumed from checkpoint \d+; [\d,]+ environment steps are lost, and made anew$", log, re.M)
+    return {
+        "what each worker lost is said": len(losses_of_workers(log)) == of_workers,
+        "what the trainer lost is said": len(resumed) == 1,
+    }
 
 
 def rows_of(path: Path) -> list[dict[str, Any]]:
@@ -232,20 +287,21 @@ def examine_replay(run: Path) -> dict[str, bool]:
     }
 
 
-def examine_rest(*, run: Path, temporary: set[str]) -> dict[str, bool]:
+def examine_rest(*, run: Path, temporary: set[str], memory: set[int]) -> dict[str, bool]:
     """Look for what should not be there.
 
     :param run: the run directory.
     :param temporary: what the folder of temporary files held before.
+    :param memory: the shared memory that was used.
     :return: what holds.
     """
     left = [path for path in run.rglob(".*") if path.name not in {".lock", ".reached"}]
-    own = [name for name in os.listdir("/proc") if name.isdigit() and _folder_of(int(name)) == run.parent]
-    shared = Path("/dev/shm")
+    processes = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    own = [process for process in processes if _folder_of(process) == run.parent]
     return {
         "no temporary file is left": not left and not _new_files(before=temporary),
         "no process is left": not own,
-        "no shared memory is left": not shared.exists() or not list(shared.glob("*triax*")),
+        "no shared memory is left": bool(memory) and not memory & memory_of(processes),
     }
 
 
@@ -268,7 +324,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="drill-") as made:
         folder = (arguments.folder or Path(made)).resolve()
         began = time.monotonic()
-        done = drill(
+        done, memory = drill(
             folder=folder,
             kills=arguments.kills,
             pause=arguments.pause,
@@ -276,8 +332,9 @@ def main() -> None:
             options=["--total-steps", str(arguments.total_steps)],
         )
         run = folder / "run"
-        held = examine_logs(run) | examine_replay(run) | examine_rest(run=run, temporary=temporary)
         log = (folder / "log.txt").read_text()
+        held = examine_logs(run) | examine_replay(run) | examine_losses(log=log, done=done)
+        held |= examine_rest(run=run, temporary=temporary, memory=memory)
     said = [line for line in log.splitlines() if "lost" in line]
     print(*said, sep="\n")
     for what, holds in held.items():
@@ -286,10 +343,12 @@ def main() -> None:
         report = {
             "command": f"python benchmarks/fault_drill.py --kills {arguments.kills} --pause {arguments.pause:g} "
             f"--total-steps {arguments.total_steps} --seed {arguments.seed}",
+            "commit": commit(),
             "date": date.today().isoformat(),
             "minutes": round((time.monotonic() - began) / 60.0, 1),
             "faults": done,
             "held": held,
+            "lost": said,
             "machine": environment_description().to_json(),
         }
         arguments.output.write_text(json.dumps(report, indent=1) + "\n")

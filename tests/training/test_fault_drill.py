@@ -16,5 +16,5 @@ def test_a_run_survives_the_fault_drill(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1500, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     held = [line for line in done.stdout.splitlines() if line.startswith(("yes ", "NO "))]
-    assert len(held) == 10
+    assert len(held) == 12
     assert all(line.startswith("yes ") for line in held)
