@@ -13,9 +13,13 @@ import argparse
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 from curves import compare
 from seeds import add_seeds, for_each_seed, read_rows, seed_options, seeds_of, write_rows
+from settings import commit
+
+from triax.runs import environment_description
 
 ROOT = Path(__file__).resolve().parents[1]
 SAC = ["--algorithm", "sac", "--warmup", "1000", "--steps", "50000", "--evaluation-interval", "2500"]
@@ -41,6 +45,15 @@ def train_peer(*, name: str, seed: int, output: Path, pin: list[str]) -> None:
     subprocess.run([*pin, *command], cwd=ROOT, check=True)
 
 
+def rounded(row: dict[str, Any]) -> dict[str, Any]:
+    """Round a row's returns, which would take much room.
+
+    :param row: as the peer's script writes it.
+    :return: the row.
+    """
+    return row | {"returns": [round(value, 3) for value in row["returns"]]} if "returns" in row else row
+
+
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -58,7 +71,7 @@ def main() -> None:
 
     seeds = seeds_of(arguments)
     paths = for_each_seed(seeds=seeds, jobs=arguments.jobs, work=train)
-    peers = [row for path in paths for row in read_rows(path)]
+    peers = [rounded(row) for path in paths for row in read_rows(path)]
     write_rows(arguments.output / f"{arguments.name}_peer.jsonl", peers)
     ours = read_rows(arguments.output / f"{arguments.name}.jsonl")
     document = compare(
@@ -67,6 +80,8 @@ def main() -> None:
         output=arguments.output / f"{arguments.name}_compared.png",
     )
     document["command"] = " ".join(["python benchmarks/learning_peer.py", arguments.name, *seed_options(seeds)])
+    document["commit"] = commit()
+    document["machine"] = environment_description().to_json()
     (arguments.output / f"{arguments.name}_compared.json").write_text(json.dumps(document, indent=1) + "\n")
     print(json.dumps(document, indent=1))
 

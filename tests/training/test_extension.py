@@ -1,6 +1,7 @@
 """The pattern carries what is to come: learners from outside the package run without an edit in it."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import outside_learners as outside
@@ -74,6 +75,14 @@ def test_a_mixture_of_replay_and_dataset_has_exact_shares(tmp_path: Path, monkey
         )
     write_dataset(id="counter/marked-v0", episodes=episodes, environment=environment)
     experiment = _experiment(outside.MixtureLearner, dataset=triax.DatasetConfig(id="counter/marked-v0"))
+    traces, update = [], outside.MixtureLearner.update
+
+    def traced(self: outside.MixtureLearner, **named: Any) -> Any:
+        traces.append("update")
+        return update(self, **named)
+
+    monkeypatch.setattr(outside.MixtureLearner, "update", traced)
     for row in _metrics(triax.train(experiment=experiment, run_directory=tmp_path / "run"))[1:]:
         assert row["share"] == 4 / 16
         assert row["agree"] == 1.0
+    assert traces == ["update"]

@@ -11,6 +11,7 @@ import pytest
 
 import triax
 from triax.datasets import RecordedEpisode, load_dataset, write_dataset
+from triax.learners.cloning.learner import Cloning
 from triax.learners.interface import DatasetPlan, TransitionUnit
 from triax.replay import MixtureSource
 from triax.training.recorded import load_recorded, recorded_parts, shared_rows
@@ -88,6 +89,19 @@ def test_a_run_of_two_tasks_resumes_exactly_and_leaves_an_agent_with_both_heads(
     triax.resume(run_directory=tmp_path / "run", checkpoint=8)
     again = triax.load_agent(run_directory=tmp_path / "run")
     jax.tree.map(np.testing.assert_array_equal, again.parameters, agent.parameters)
+
+
+def test_update_is_traced_once_a_run_of_recorded_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment = _experiment(*(record(tmp_path, task=task) for task in range(2)))
+    traces, update = [], Cloning.update
+
+    def traced(self: Cloning, **named: Any) -> Any:
+        traces.append("update")
+        return update(self, **named)
+
+    monkeypatch.setattr(Cloning, "update", traced)
+    triax.train(experiment=experiment, run_directory=tmp_path / "run")
+    assert traces == ["update"]
 
 
 def test_a_task_without_a_head_a_head_without_a_task_and_other_spaces_are_refused_before_training(
