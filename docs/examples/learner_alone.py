@@ -1,6 +1,7 @@
 """SAC without experiments, run directories and training loops: its pure functions, a collector and a replay."""
 
 import functools
+from typing import Any
 
 import gymnasium
 import jax
@@ -14,35 +15,21 @@ from triax.types import ActionMode
 
 
 def train(*, config: triax.SACConfig, steps: int, seed: int = 0) -> list[float]:
-    """Train on Pendulum, one update a step.
-
-    :param config: SAC's settings.
-    :param steps: environment steps.
-    :param seed: of everything random.
-    :return: the returns of the episodes, oldest first.
-    """
+    """Train on Pendulum for some steps, with an update for each; give the episodes' returns, oldest first."""
     make = functools.partial(gymnasium.make, "Pendulum-v1")
-    observations = space_spec(space=make().observation_space, role="observation")
-    actions = space_spec(space=make().action_space, role="action")
-    learner = config.build(observation_spec=observations, action_spec=actions)
+    specs: dict[str, Any] = {
+        "observation_spec": space_spec(space=make().observation_space, role="observation"),
+        "action_spec": space_spec(space=make().action_space, role="action"),
+    }
+    learner = config.build(**specs)
     plan = learner.data_plan
-    environments = EnvironmentBatch(make=make, count=1, seed=seed, observation_spec=observations, action_spec=actions)
-    collector = Collector(
-        environments=environments,
-        policy=learner.policy,
-        observation_spec=observations,
-        action_spec=actions,
-        extras_spec={},
-        seed=seed,
-    )
-    capacity = triax.ReplayConfig(capacity=steps)
-    replay = Replay(config=capacity, observation_spec=observations, action_spec=actions, extras_spec={}, streams=1)
-    ingest = jax.jit(learner.ingest, donate_argnames="state")
-    update = jax.jit(learner.update, donate_argnames="state")
+    environments = EnvironmentBatch(make=make, count=1, seed=seed, **specs)
+    collector = Collector(environments=environments, policy=learner.policy, extras_spec={}, seed=seed, **specs)
+    replay = Replay(config=triax.ReplayConfig(capacity=steps), streams=1, **specs)
+    ingest, update = (jax.jit(function, donate_argnames="state") for function in (learner.ingest, learner.update))
 
-    key, generator = jax.random.key(seed), np.random.default_rng(seed)
+    key, generator, returns = jax.random.key(seed), np.random.default_rng(seed), []
     state = learner.initial_state(key=key)
-    returns = []
     for step in range(steps):
         mode = ActionMode.RANDOM if step < plan.warmup_steps else ActionMode.SAMPLE
         parameters = learner.policy_parameters(state=state)
