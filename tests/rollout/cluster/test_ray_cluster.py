@@ -152,31 +152,60 @@ def test_an_address_without_a_cluster_ends_the_command_soon_and_with_a_message(o
     assert "Traceback" not in found.stderr
 
 
+def start_training(*, run: Path, variables: Mapping[str, str]) -> "tuple[subprocess.Popen[str], list[int]]":
+    """Start a run, and wait until workers step; gives the trainer and the processes that it has started."""
+    trainer = subprocess.Popen(
+        [sys.executable, str(SCRIPT), "train", "--run-directory", str(run)],
+        env=os.environ | variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 240.0
+    while not rows_of(run / "metrics.jsonl"):
+        assert time.monotonic() < deadline
+        assert trainer.poll() is None, trainer.communicate()
+        time.sleep(0.02)
+    started = descendants(trainer.pid)
+    assert any(is_worker(process) for process in started)
+    return trainer, started
+
+
+def wait_for_ends(processes: list[int], *, seconds: float) -> None:
+    """Wait until processes are gone."""
+    deadline = time.monotonic() + seconds
+    while any(Path(f"/proc/{process}").exists() for process in processes):
+        assert time.monotonic() < deadline, "Ray has left processes"
+        time.sleep(0.1)
+
+
 @pytest.mark.slow
 def test_an_interrupted_run_ends_with_a_checkpoint_and_leaves_no_ray(tmp_path: Path) -> None:
     run = tmp_path / "run"
     with scratch_ray() as variables:
-        trainer = subprocess.Popen(
-            [sys.executable, str(SCRIPT), "train", "--run-directory", str(run)],
-            env=os.environ | variables,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        deadline = time.monotonic() + 240.0
-        while not rows_of(run / "metrics.jsonl"):
-            assert time.monotonic() < deadline
-            assert trainer.poll() is None, trainer.communicate()
-            time.sleep(0.02)
-        started = descendants(trainer.pid)
-        assert any(is_worker(process) for process in started)
+        trainer, started = start_training(run=run, variables=variables)
+        before = time.monotonic()
         os.killpg(trainer.pid, signal.SIGINT)  # as Ctrl-C does
         said, _ = trainer.communicate(timeout=600)
         assert trainer.returncode == 130, said
-        assert re.search(r"Go on with: .*triax resume", said)
+        assert time.monotonic() - before < 10.0
+        assert re.search(r"is saved. Go on with: .*triax resume", said)
         assert "is gone" not in said
-        deadline = time.monotonic() + 20.0
-        while any(Path(f"/proc/{process}").exists() for process in started):
-            assert time.monotonic() < deadline, "Ray has left processes"
-            time.sleep(0.1)
+        wait_for_ends(started, seconds=20.0)
+
+
+@pytest.mark.slow
+def test_actors_end_with_a_trainer_that_is_killed(tmp_path: Path) -> None:
+    with scratch_ray() as variables:
+        trainer, started = start_training(run=tmp_path / "run", variables=variables)
+        workers = [process for process in started if is_worker(process)]
+        trainer.kill()
+        try:
+            wait_for_ends(workers, seconds=10.0)
+        finally:
+            # Ray's own processes end by themselves, but take some minutes.
+            for process in started:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+            trainer.communicate()
