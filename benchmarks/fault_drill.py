@@ -148,7 +148,10 @@ def do_damage(fault: str, *, trainer: Trainer, folder: Path) -> None:
     :param folder: where it runs.
     """
     if fault == "kill worker":
-        os.kill(trainer.wait_for_child("triax-worker"), signal.SIGKILL)
+        killed = trainer.wait_for_child("triax-worker")
+        os.kill(killed, signal.SIGKILL)
+        # So that the next kill does not hit what is dead already.
+        wait_until(lambda: not _name_of(killed), what="a killed worker's end", trainer=trainer)
     elif fault == "kill evaluator":
         os.kill(trainer.wait_for_child("triax-evaluator"), signal.SIGKILL)
     elif fault == "stop worker":
