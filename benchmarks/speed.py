@@ -14,7 +14,9 @@ import argparse
 import dataclasses
 import json
 import math
+import shlex
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from datetime import date
@@ -315,6 +317,7 @@ def main() -> None:
         document = {
             "what": arguments.what,
             "environment": arguments.environment,
+            "command": f"python benchmarks/speed.py {shlex.join(sys.argv[1:])}",
             "date": date.today().isoformat(),
             "summary": summary,
             "rounds": rounds,
