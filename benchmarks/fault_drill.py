@@ -188,11 +188,8 @@ def drill(*, folder: Path, kills: int, pause: float, seed: int, options: list[st
         print(fault, flush=True)
         do_damage(fault, trainer=trainer, folder=folder)
     time.sleep(random.uniform(0.0, 2.0 * pause))
-    of_workers = [fault for fault in faults if fault != "kill evaluator"]
     log = folder / "log.txt"
-    wait_until(
-        lambda: len(losses_of_workers(log.read_text())) >= len(of_workers), what="what was lost", trainer=trainer
-    )
+    wait_until(lambda: losses_are_said(log=log.read_text(), done=faults), what="what was lost", trainer=trainer)
     beside = trainer.children()
     memory = memory_of([trainer.process.pid])
     print("kill trainer", flush=True)
@@ -209,13 +206,17 @@ def drill(*, folder: Path, kills: int, pause: float, seed: int, options: list[st
     return [*faults, "kill trainer", "resume"], memory
 
 
-def losses_of_workers(log: str) -> list[str]:
-    """Find what was said of workers' ends.
+def losses_are_said(*, log: str, done: list[str]) -> bool:
+    """Look whether each end of a worker was said, and what was lost with it.
 
     :param log: what was printed.
-    :return: the lines.
+    :param done: the faults. A worker that is killed or stopped was alive, so that each of these is an end of its own;
+        one whose environment fails may be killed before it has ended.
+    :return: whether it is so.
     """
-    return re.findall(r"^triax: worker \d+ begins anew; \d+ steps that it had not handed over are lost$", log, re.M)
+    ends = re.findall(r"^triax: worker \d+ \(", log, re.M)
+    losses = re.findall(r"^triax: worker \d+ begins anew; \d+ steps that it had not handed over are lost$", log, re.M)
+    return len(losses) == len(ends) >= done.count("kill worker") + done.count("stop worker")
 
 
 def examine_losses(*, log: str, done: list[str]) -> dict[str, bool]:
@@ -225,10 +226,9 @@ def examine_losses(*, log: str, done: list[str]) -> dict[str, bool]:
     :param done: what :func:`drill` did.
     :return: what holds.
     """
-    of_workers = sum(fault in {"kill worker", "stop worker", "raise", "nan", "sleep"} for fault in done)
     resumed = re.findall(r"^resumed from checkpoint \d+; [\d,]+ environment steps are lost, and made anew$", log, re.M)
     return {
-        "what each worker lost is said": len(losses_of_workers(log)) == of_workers,
+        "what each worker lost is said": losses_are_said(log=log, done=done),
         "what the trainer lost is said": len(resumed) == 1,
     }
 
