@@ -257,6 +257,7 @@ class WorkerFleet(abc.ABC, Generic[LifeT]):
     def _end_workers(self) -> None:
         """End the workers, and forget the policy."""
         workers, self._workers = self._workers, {}
+        self._asked_last = None
         for life in workers.values():
             life.request_stop()
         deadline = time.monotonic() + _CLOSE_SECONDS
@@ -284,7 +285,7 @@ class WorkerFleet(abc.ABC, Generic[LifeT]):
         say(f"worker {worker} ({life.place}) {reason}")
         headline = reason.splitlines()[0]
         if permanent and not life.has_stepped and life.is_first:
-            raise WorkersFailed(f"worker {worker} could not begin: it {headline}.{_hint(headline)}")
+            raise WorkersFailed(f"worker {worker} could not begin: it {headline}.{_remedy(headline)}")
         if not self._budget.take():
             supervision = self._config.supervision
             raise WorkersFailed(
@@ -335,7 +336,7 @@ def say(text: str) -> None:
     print(f"triax: {text}", file=sys.stderr, flush=True)
 
 
-def _hint(headline: str) -> str:
+def _remedy(headline: str) -> str:
     if "ModuleNotFoundError" not in headline:
         return ""
     return " A worker imports the experiment anew, in a process of its own: let it find the module there, too."

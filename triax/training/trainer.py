@@ -282,9 +282,15 @@ class Trainer:
         """Say how far the learner is: updates may be made between two steps."""
         return self._loop.steps, self._loop.counters.updates
 
+    def _score(self) -> float | None:
+        """Give the mean return of the policy of now; None if it was not evaluated."""
+        scored = self._scored
+        if scored is None or (scored.policy.steps, scored.policy.counters.updates) != self._reached():
+            return None
+        return scored.row.mean
+
     def _save_checkpoint(self, *, at_end: bool) -> None:
-        steps, scored = self._loop.steps, self._scored
-        is_scored = scored is not None and (scored.policy.steps, scored.policy.counters.updates) == self._reached()
+        steps = self._loop.steps
         self._checkpoints.done(steps=steps)
         try:
             self._store.save(
@@ -292,7 +298,7 @@ class Trainer:
                 parts={AGENT_PART: to_numpy(self._loop.agent_parameters()), TRAINING_PART: self._loop.state()},
                 counters=self._counters(),
                 agent_parts=(AGENT_PART,),
-                score=scored.row.mean if scored is not None and is_scored else None,
+                score=self._score(),
                 needs=[] if self._evaluating is None else [own.steps for own in self._evaluating.outstanding],
             )
             self._saved = self._reached()

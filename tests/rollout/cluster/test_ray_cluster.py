@@ -172,12 +172,12 @@ def start_training(*, run: Path, variables: Mapping[str, str]) -> "tuple[subproc
     return trainer, started
 
 
-def wait_for_ends(processes: list[int], *, seconds: float) -> None:
-    """Wait until processes are gone."""
+def left_after(processes: list[int], *, seconds: float) -> list[int]:
+    """Wait until processes are gone, and give those that are not by then."""
     deadline = time.monotonic() + seconds
-    while any(Path(f"/proc/{process}").exists() for process in processes):
-        assert time.monotonic() < deadline, "Ray has left processes"
+    while (left := [each for each in processes if Path(f"/proc/{each}").exists()]) and time.monotonic() < deadline:
         time.sleep(0.1)
+    return left
 
 
 @pytest.mark.slow
@@ -192,7 +192,7 @@ def test_an_interrupted_run_ends_with_a_checkpoint_and_leaves_no_ray(tmp_path: P
         assert time.monotonic() - before < 10.0
         assert re.search(r"is saved. Go on with: .*triax resume", said)
         assert "is gone" not in said
-        wait_for_ends(started, seconds=20.0)
+        assert not left_after(started, seconds=20.0)
 
 
 @pytest.mark.slow
@@ -202,7 +202,7 @@ def test_actors_end_with_a_trainer_that_is_killed(tmp_path: Path) -> None:
         workers = [process for process in started if is_worker(process)]
         trainer.kill()
         try:
-            wait_for_ends(workers, seconds=10.0)
+            assert not left_after(workers, seconds=10.0)
         finally:
             # Ray's own processes end by themselves, but take some minutes.
             for process in started:
